@@ -1,0 +1,61 @@
+/// What superko and the history planes need, kept beside the board so that copying a board stays cheap.
+///
+/// Every whole-board position since the last set-up is kept as two bit sets: superko compares stones, not hashes,
+/// and so is exact; hashes only say where to look.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ag/board.hpp"
+#include "ag/rules.hpp"
+
+namespace ag {
+
+/// One play or pass. `cell` 0 is a pass.
+struct Turn {
+  std::uint16_t cell;
+  std::uint8_t color;
+};
+
+template <int Cap>
+class History {
+ public:
+  using G = Geometry<Cap>;
+  using Set = typename G::Set;
+
+  struct Snapshot {
+    Set stones[2];  ///< black, white
+    std::uint8_t to_play;
+  };
+
+  /// Forgets everything and records `board` with `to_play` to move as the first position.
+  void start(const Board<Cap>& board, Color to_play);
+
+  /// Records a turn and the position after it. `removed`: points whose stones left the board in this turn.
+  void push(Turn turn, const Board<Cap>& after, Color to_play, const Set& removed);
+
+  /// Forgets the last turn. (Points that stones were ever removed from stay marked: that only costs a search.)
+  void pop();
+
+  /// The side to move at the first position changed by hand.
+  void set_start_player(Color to_play) {
+    if (turns_.empty() && !snapshots_.empty()) snapshots_[0].to_play = to_play;
+  }
+
+  const std::vector<Turn>& turns() const { return turns_; }
+  /// Position after turn i (0: before the first turn).
+  const Snapshot& snapshot(std::size_t i) const { return snapshots_[i]; }
+  std::size_t n_snapshots() const { return snapshots_.size(); }
+
+  /// A play on `cell` by c, legal otherwise, would recreate an earlier position that the rule forbids.
+  bool repeats(const Board<Cap>& board, int cell, Color c, KoRule rule) const;
+
+ private:
+  std::vector<Turn> turns_;
+  std::vector<Snapshot> snapshots_;
+  std::vector<std::uint64_t> hashes_;  ///< of the stones of each snapshot
+  Set ever_removed_;
+};
+
+}  // namespace ag

@@ -1,0 +1,76 @@
+/// Pattern keys of the rollout and tree policies. The alphabet and the bit order are defined in docs/features.md.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "ag/board.hpp"
+
+namespace ag {
+
+constexpr std::uint8_t kCodeEmpty = 0, kCodeOff = 4;
+constexpr int kPattern3Bits = 24, kPattern12Bits = 36;
+
+/// Code of a stone of `c` as black sees it, for a chain with n liberties.
+constexpr std::uint8_t stone_code(Color c, int n_liberties) {
+  return static_cast<std::uint8_t>((n_liberties < 3 ? n_liberties : 3) + (c == BLACK ? 0 : 4));
+}
+
+/// The same pattern seen from the other side: 1..3 <-> 5..7 in every 3-bit field.
+constexpr std::uint64_t swap_colors(std::uint64_t key) {
+  constexpr std::uint64_t kLow = 0111111111111ULL;  // bit 0 of each of 12 fields
+  const std::uint64_t stone = (key | (key >> 1)) & kLow;
+  return key ^ (stone << 2);
+}
+
+/// Where each of the 12 places goes under each symmetry: image[kPlaceImage[s][i]] = pattern[i].
+constexpr std::array<std::array<std::uint8_t, 12>, 8> make_place_images() {
+  constexpr int kRow[12] = {-1, -1, -1, 0, 0, 1, 1, 1, -2, 0, 0, 2};
+  constexpr int kCol[12] = {-1, 0, 1, -1, 1, -1, 0, 1, 0, -2, 2, 0};
+  std::array<std::array<std::uint8_t, 12>, 8> images{};
+  for (std::size_t s = 0; s < 8; ++s)
+    for (std::size_t i = 0; i < 12; ++i) {
+      int r = kRow[i], c = kCol[i];
+      if (s & 4) {
+        const int t = r;
+        r = c;
+        c = t;
+      }
+      if (s & 1) r = -r;
+      if (s & 2) c = -c;
+      for (std::size_t j = 0; j < 12; ++j)
+        if (kRow[j] == r && kCol[j] == c) images[s][i] = static_cast<std::uint8_t>(j);
+    }
+  return images;
+}
+inline constexpr auto kPlaceImage = make_place_images();
+
+/// A key of n places (8 or 12) under a symmetry.
+constexpr std::uint64_t transform_key(std::uint64_t key, int n, std::size_t symmetry) {
+  std::uint64_t image = 0;
+  for (int i = 0; i < n; ++i)
+    image |= ((key >> (3 * i)) & 7) << (3 * kPlaceImage[symmetry][static_cast<std::size_t>(i)]);
+  return image;
+}
+
+constexpr std::uint64_t canonical_key(std::uint64_t key, int n) {
+  std::uint64_t best = key;
+  for (std::size_t s = 1; s < 8; ++s) best = std::min(best, transform_key(key, n, s));
+  return best;
+}
+
+/// Response key: a 12-point key and, above it, the place of the move among the 12 points.
+constexpr std::uint64_t transform_response(std::uint64_t key, std::size_t symmetry) {
+  const std::uint64_t pattern = key & ((std::uint64_t{1} << kPattern12Bits) - 1);
+  const std::size_t place = (key >> kPattern12Bits) % 12;
+  return transform_key(pattern, 12, symmetry) | (static_cast<std::uint64_t>(kPlaceImage[symmetry][place]) << kPattern12Bits);
+}
+
+constexpr std::uint64_t canonical_response(std::uint64_t key) {
+  std::uint64_t best = key;
+  for (std::size_t s = 1; s < 8; ++s) best = std::min(best, transform_response(key, s));
+  return best;
+}
+
+}  // namespace ag

@@ -1,0 +1,138 @@
+/// Playouts: a position played to its end by a fast policy.
+///
+/// Both policies play under simple ko, never commit suicide and never fill their own true eye; when nothing else is left they
+/// pass, and two passes end the game, as does the length limit. The result is Tromp-Taylor area.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ag/patterns.hpp"
+#include "ag/position.hpp"
+#include "ag/rollout_weights.hpp"
+
+namespace ag {
+
+struct PlayoutOptions {
+  int max_moves = 0;  ///< 0: three times the board's area
+  int mercy = 0;      ///< stop when one side is this many stones ahead; 0: never
+};
+
+struct PlayoutResult {
+  int score;  ///< black's area minus white's, without komi
+  int moves;  ///< actions played, passes included
+};
+
+/// Where a playout starts, beyond the board: whose turn it is and what the last turns were.
+template <int Cap>
+struct PlayoutStart {
+  Board<Cap> board;
+  Color to_play;
+  int consecutive_passes;
+  std::uint16_t last_cell[2];               ///< cells of the last and the second last turn; 0: pass or none
+  typename Geometry<Cap>::Set last_removed;  ///< points where the last turn captured
+
+  explicit PlayoutStart(const Position<Cap>& p)
+      : board(p.board()),
+        to_play(p.to_play()),
+        consecutive_passes(p.consecutive_passes()),
+        last_cell{static_cast<std::uint16_t>(p.last_cell(0)), static_cast<std::uint16_t>(p.last_cell(1))},
+        last_removed(p.last_removed()) {}
+};
+
+/// Receives the actions of a playout when the caller wants them.
+using Actions = std::vector<std::uint16_t>;
+
+/// Uniformly random over the playable moves.
+template <int Cap>
+PlayoutResult light_playout(const PlayoutStart<Cap>& start, const PlayoutOptions& options, Rng rng, Actions* actions = nullptr);
+
+/// The board of a softmax playout: pattern keys and move weights are kept up to date move by move.
+///
+/// Thread safety: one thread at a time; copying one that was prepared for a start position is how playouts begin.
+template <int Cap>
+class RolloutState {
+ public:
+  using G = Geometry<Cap>;
+  using Set = typename G::Set;
+  using Index = typename G::Index;
+
+  RolloutState(const PlayoutStart<Cap>& start, const RolloutWeights& weights);
+
+  /// Draws a move for the side to move by the rollout policy and plays it; 0 is a pass.
+  int step(Rng& rng);
+
+  /// Plays the playout to its end.
+  PlayoutResult finish(const PlayoutOptions& options, Rng rng, Actions* actions);
+
+  /// Weights of all moves of the side to move under the rollout policy, by bit; zero where it never plays.
+  void move_weights(std::uint64_t out[G::kSpan]);
+
+  const Board<Cap>& board() const { return board_; }
+  Color to_play() const { return to_play_; }
+  std::uint32_t key3(int cell) const { return key_[cell]; }
+  std::uint64_t key12(int cell) const;  ///< from black's side
+
+ private:
+  void play(int cell);
+  void set_code(int cell, std::uint8_t code);
+  void update_chain(int chain);
+  void list_changes();
+  void apply_changes();
+  void note_last_move();
+  int draw(Rng& rng);
+  int draw_base(Rng& rng) const;
+  int special_at(int cell) const {
+    for (int i = 0; i < n_specials_; ++i)
+      if (special_cell_[i] == cell) return i;
+    return -1;
+  }
+  void gather_specials();
+  void multiply(int cell, std::uint64_t factor);
+  void collect_savers(int chain, bool captures_possible, Set& savers) const;
+  void multiply_nakade();
+  bool has_two_liberties_after(int cell) const;
+
+  static constexpr int kRows = Cap + 4;
+
+  // --- fixed for the length of a playout -------------------------------------------------------------
+  const RolloutWeights* weights_;
+  const std::uint8_t* row_of_;  ///< row in the padded board, by cell
+  int first_row_, last_row_;
+
+  // --- what a move changes -----------------------------------------------------------------------------
+  Board<Cap> board_;
+  std::uint32_t key_[G::kCells];        ///< 3x3 keys from black's side
+  std::uint8_t code_[G::kCells];        ///< pattern codes from black's side
+  std::uint64_t weight_[2][G::kCells];  ///< [colour - 1]: base weight of each move; 0 on stones
+  std::uint64_t row_sum_[2][kRows];
+  std::uint64_t total_[2];
+  std::uint32_t empty_row_[kRows];  ///< bit set of the empty columns of each row
+  std::uint32_t dirty_row_[kRows];  ///< columns whose key changed since list_changes()
+  std::uint32_t dirty_rows_;
+  Index pending_[G::kArea];             ///< points whose weight is still to be looked up
+  int n_pending_ = 0;
+  Set in_atari_[2];                     ///< numbers of the chains of each colour that have one liberty
+  Set atari_stones_[2];                 ///< their stones
+  Color to_play_;
+  int passes_;
+  int last_cell_;                       ///< 0: pass or none
+  std::uint64_t last_key_ = 0;          ///< its 12-point key from the side of to_play_
+  int n_captured_;                      ///< stones that the last move captured, in captured_
+  std::uint16_t captured_[G::kArea];
+
+  // --- while a move is being chosen: the moves whose weight is not their base weight now ----------------------
+  std::uint16_t special_cell_[G::kArea + 16];
+  std::uint64_t special_weight_[G::kArea + 16];
+  int n_specials_ = 0;
+};
+
+/// Probabilities [area + 1] of the rollout policy, by action; the last is the pass, 1 when no move is left.
+template <int Cap>
+void rollout_probabilities(const Position<Cap>& position, const RolloutWeights& weights, double* out);
+
+/// The same for the tree policy, which adds self-atari, distances to the last two moves, and 12-point patterns.
+template <int Cap>
+void tree_probabilities(const Position<Cap>& position, const RolloutWeights& weights, double* out);
+
+}  // namespace ag

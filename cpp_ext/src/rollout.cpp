@@ -1,0 +1,452 @@
+#include "ag/rollout.hpp"
+
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include "ag/flood.hpp"
+#include "ag/score.hpp"
+
+namespace ag {
+
+namespace {
+
+template <int Cap>
+constexpr std::array<std::uint8_t, Geometry<Cap>::kCells> make_rows() {
+  std::array<std::uint8_t, Geometry<Cap>::kCells> rows{};
+  for (int i = 0; i < Geometry<Cap>::kCells; ++i)
+    rows[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(i / Geometry<Cap>::kStride);
+  return rows;
+}
+template <int Cap>
+constexpr auto kRowOf = make_rows<Cap>();
+
+}  // namespace
+
+template <int Cap>
+RolloutState<Cap>::RolloutState(const PlayoutStart<Cap>& start, const RolloutWeights& weights)
+    : weights_(&weights),
+      row_of_(kRowOf<Cap>.data()),
+      first_row_(2),
+      last_row_(2 + start.board.size() - 1),
+      board_(start.board),
+      to_play_(start.to_play),
+      passes_(start.consecutive_passes),
+      last_cell_(start.last_cell[0]),
+      n_captured_(0) {
+  start.last_removed.each([&](int b) { captured_[n_captured_++] = static_cast<std::uint16_t>(b + G::kOrigin); });
+  std::memset(key_, 0, sizeof(key_));
+  std::memset(weight_, 0, sizeof(weight_));
+  std::memset(row_sum_, 0, sizeof(row_sum_));
+  total_[0] = total_[1] = 0;
+  std::memset(empty_row_, 0, sizeof(empty_row_));
+  std::memset(dirty_row_, 0, sizeof(dirty_row_));
+  dirty_rows_ = 0;
+  in_atari_[0] = in_atari_[1] = atari_stones_[0] = atari_stones_[1] = Set::none();
+  for (int cell = 0; cell < G::kCells; ++cell) {
+    const Color c = board_.at(cell);
+    if (c == OFF) {
+      code_[cell] = kCodeOff;
+    } else if (c == EMPTY) {
+      code_[cell] = kCodeEmpty;
+      empty_row_[row_of_[cell]] |= 1u << (cell % G::kStride);
+    } else {
+      const int chain = board_.chain(cell);
+      code_[cell] = stone_code(c, board_.n_liberties(chain));
+      if (board_.n_liberties(chain) == 1) {
+        in_atari_[c - 1].set(chain);
+        atari_stones_[c - 1].set(cell - G::kOrigin);
+      }
+    }
+  }
+  board_.tables().board.each([&](int b) {
+    const int cell = b + G::kOrigin;
+    std::uint32_t key = 0;
+    for (int i = 0; i < 8; ++i) key |= static_cast<std::uint32_t>(code_[cell + G::kDir12[i]]) << (3 * i);
+    key_[cell] = key;
+  });
+  for (int r = first_row_; r <= last_row_; ++r) {
+    dirty_row_[r] = ~0u;
+    dirty_rows_ |= 1u << r;
+  }
+  note_last_move();
+  list_changes();
+}
+
+template <int Cap>
+std::uint64_t RolloutState<Cap>::key12(int cell) const {
+  std::uint64_t key = key_[cell];
+  for (int i = 8; i < 12; ++i) key |= static_cast<std::uint64_t>(code_[cell + G::kDir12[i]]) << (3 * i);
+  return key;
+}
+
+/// Changes the code of one point and with it the keys of its eight neighbours.
+template <int Cap>
+inline void RolloutState<Cap>::set_code(int cell, std::uint8_t code) {
+  const std::uint32_t delta = static_cast<std::uint32_t>(code_[cell] ^ code);
+  code_[cell] = code;
+  const int bit = cell - G::kOrigin;
+  atari_stones_[0].assign(bit, code == stone_code(BLACK, 1));
+  atari_stones_[1].assign(bit, code == stone_code(WHITE, 1));
+  for (int i = 0; i < 8; ++i) key_[cell + G::kDir12[i]] ^= delta << (3 * (7 - i));  // place 7 - i lies opposite to i
+  const int row = row_of_[cell];
+  const std::uint32_t columns = (7u << (cell - row * G::kStride)) >> 1;
+  dirty_row_[row - 1] |= columns;
+  dirty_row_[row] |= columns;
+  dirty_row_[row + 1] |= columns;
+  dirty_rows_ |= 7u << (row - 1);
+}
+
+/// Brings the codes of a chain up to date with its number of liberties.
+template <int Cap>
+inline void RolloutState<Cap>::update_chain(int chain) {
+  const int first = chain + G::kOrigin;
+  const Color c = board_.at(first);
+  const int n = board_.n_liberties(chain);
+  const std::uint8_t code = stone_code(c, n);
+  if (code_[first] == code) return;
+  if (n == 1)
+    in_atari_[c - 1].set(chain);
+  else
+    in_atari_[c - 1].reset(chain);
+  board_.each_stone(chain, [&](int s) {
+    if (code_[s] != code) set_code(s, code);
+  });
+}
+
+/// Lists the empty points whose key changed and asks the memory for their weights: the table is far larger than the caches,
+/// so that the misses should overlap with each other and with other work.
+template <int Cap>
+inline void RolloutState<Cap>::list_changes() {
+  int n = 0;
+  for (; dirty_rows_; dirty_rows_ &= dirty_rows_ - 1) {
+    const int row = std::countr_zero(dirty_rows_);
+    for (std::uint32_t m = dirty_row_[row] & empty_row_[row]; m; m &= m - 1) {
+      const int cell = row * G::kStride + std::countr_zero(m);
+      pending_[n++] = static_cast<Index>(cell);
+      weights_->prefetch_base(key_[cell]);
+    }
+    dirty_row_[row] = 0;
+  }
+  n_pending_ = n;
+}
+
+/// Looks up anew the weights of the listed points.
+template <int Cap>
+inline void RolloutState<Cap>::apply_changes() {
+  std::uint64_t black_total = total_[0], white_total = total_[1];
+  for (int i = 0; i < n_pending_; ++i) {
+    const int cell = pending_[i];
+    const int row = row_of_[cell];
+    const auto [black, white] = weights_->base(key_[cell]);
+    const std::uint64_t black_change = black - weight_[0][cell], white_change = white - weight_[1][cell];
+    weight_[0][cell] = black;
+    weight_[1][cell] = white;
+    row_sum_[0][row] += black_change;
+    row_sum_[1][row] += white_change;
+    black_total += black_change;
+    white_total += white_change;
+  }
+  total_[0] = black_total;
+  total_[1] = white_total;
+  n_pending_ = 0;
+}
+
+/// Notes what the side to move will look up about the last move, while there is other work to do.
+template <int Cap>
+inline void RolloutState<Cap>::note_last_move() {
+  if (!last_cell_) return;
+  last_key_ = to_play_ == BLACK ? key12(last_cell_) : swap_colors(key12(last_cell_));
+  weights_->prefetch_responses(last_key_);
+}
+
+template <int Cap>
+inline void RolloutState<Cap>::play(int cell) {
+  const Color c = to_play_;
+  const Color other = opponent(c);
+  // Chains next to the move, before it: enemies lose a liberty, friends may be joined.
+  int enemies[4], friends[4], n_enemies = 0, n_friends = 0;
+  for (const int d : G::kDir4) {
+    const Color q = board_.at(cell + d);
+    enemies[n_enemies] = friends[n_friends] = board_.chain(cell + d);
+    n_enemies += q == other;
+    n_friends += q == c;
+  }
+  std::uint8_t friend_codes = 0;
+  for (int i = 0; i < n_friends; ++i) {
+    friend_codes |= static_cast<std::uint8_t>(1u << code_[friends[i] + G::kOrigin]);
+    in_atari_[c - 1].reset(friends[i]);
+  }
+
+  struct Removed {
+    std::uint16_t* cells;
+    int n;
+    void on_remove(int s) { cells[n++] = static_cast<std::uint16_t>(s); }
+  } removed{captured_, 0};
+  board_.place(cell, c, removed);
+  n_captured_ = removed.n;
+
+  const int row = row_of_[cell];
+  empty_row_[row] &= ~(1u << (cell - row * G::kStride));
+  for (int i = 0; i < 2; ++i) {
+    total_[i] -= weight_[i][cell];
+    row_sum_[i][row] -= weight_[i][cell];
+    weight_[i][cell] = 0;
+  }
+
+  // The chain that was played: walk it only when some part had another liberty class than the whole has now.
+  const int chain = board_.chain(cell);
+  const std::uint8_t code = stone_code(c, board_.n_liberties(chain));
+  if (n_friends > 0 && friend_codes != (1u << code)) {
+    board_.each_stone(chain, [&](int s) {
+      if (code_[s] != code) set_code(s, code);
+    });
+  } else {
+    set_code(cell, code);
+  }
+  if (board_.n_liberties(chain) == 1) in_atari_[c - 1].set(chain);
+
+  if (removed.n > 0) {
+    for (int i = 0; i < n_enemies; ++i)
+      if (board_.at(enemies[i] + G::kOrigin) == EMPTY) in_atari_[other - 1].reset(enemies[i]);
+    for (int i = 0; i < removed.n; ++i) {
+      const int s = captured_[i];
+      set_code(s, kCodeEmpty);
+      const int r = row_of_[s];
+      empty_row_[r] |= 1u << (s - r * G::kStride);
+      dirty_row_[r] |= 1u << (s - r * G::kStride);
+    }
+    for (int i = 0; i < removed.n; ++i)
+      for (const int d : G::kDir4)
+        if (board_.at(captured_[i] + d) == c) update_chain(board_.chain(captured_[i] + d));
+  }
+  for (int i = 0; i < n_enemies; ++i)
+    if (board_.at(enemies[i] + G::kOrigin) == other) update_chain(enemies[i]);
+  last_cell_ = cell;
+  to_play_ = other;
+  note_last_move();
+  list_changes();
+}
+
+/// Multiplies the weight of a move for this turn only.
+template <int Cap>
+inline void RolloutState<Cap>::multiply(int cell, std::uint64_t factor) {
+  const std::uint64_t base = weight_[to_play_ - 1][cell];
+  if (base == 0) return;
+  const int known = special_at(cell);
+  if (known >= 0) {
+    special_weight_[known] = RolloutWeights::scale(special_weight_[known], factor);
+  } else {
+    special_cell_[n_specials_] = static_cast<std::uint16_t>(cell);
+    special_weight_[n_specials_++] = RolloutWeights::scale(base, factor);
+  }
+}
+
+/// The mover's chains next to `cell` would together have two liberties or more after a play there.
+template <int Cap>
+inline bool RolloutState<Cap>::has_two_liberties_after(int cell) const {
+  const Color c = to_play_;
+  int n_empty = 0;
+  for (const int d : G::kDir4) n_empty += board_.at(cell + d) == EMPTY;
+  if (n_empty >= 2) return true;
+  Set liberties = Set::none();
+  for (const int d : G::kDir4) {
+    const int q = cell + d;
+    if (board_.at(q) == EMPTY) {
+      liberties.set(q - G::kOrigin);
+    } else if (board_.at(q) == c) {
+      const int chain = board_.chain(q);
+      if (board_.n_liberties(chain) > 2) return true;  // at least two others
+      liberties |= board_.liberties(chain);
+    }
+  }
+  for (const int d : G::kDir4) {  // stones captured on the way leave liberties behind
+    const int q = cell + d;
+    if (board_.at(q) != opponent(c) || board_.n_liberties(board_.chain(q)) != 1) continue;
+    board_.each_stone(board_.chain(q), [&](int s) {
+      bool touches = false;
+      for (const int e : G::kDir4) {
+        if (s + e == cell) touches = true;
+        if (board_.at(s + e) != c) continue;
+        for (const int f : G::kDir4)
+          touches |= board_.at(cell + f) == c && board_.chain(cell + f) == board_.chain(s + e);
+      }
+      if (touches) liberties.set(s - G::kOrigin);
+    });
+  }
+  liberties.reset(cell - G::kOrigin);
+  return liberties.count() >= 2;
+}
+
+/// Collects the moves that save the chain, which has one liberty. (Some may be illegal: their weight is 0.)
+template <int Cap>
+inline void RolloutState<Cap>::collect_savers(int chain, bool captures_possible, Set& savers) const {
+  const int liberty = board_.liberties(chain).first() + G::kOrigin;
+  if (has_two_liberties_after(liberty)) savers.set(liberty - G::kOrigin);
+  if (!captures_possible) return;
+  const Color enemy = opponent(to_play_);
+  board_.each_stone(chain, [&](int s) {
+    for (const int d : G::kDir4) {
+      if (board_.at(s + d) != enemy) continue;
+      const int other = board_.chain(s + d);
+      if (board_.n_liberties(other) != 1) continue;
+      const int capture = board_.liberties(other).first() + G::kOrigin;
+      if (capture != liberty) savers.set(capture - G::kOrigin);  // the old liberty stays, a captured stone gives another
+    }
+  });
+}
+
+/// Multiplies by nakade weights the points of the chains that the last move captured.
+template <int Cap>
+void RolloutState<Cap>::multiply_nakade() {
+  Set left = Set::none();
+  for (int i = 0; i < n_captured_; ++i) left.set(captured_[i] - G::kOrigin);
+  while (left.any()) {  // two captured chains never touch
+    Set seed = Set::none();
+    seed.set(left.first());
+    const Set points = flood<Cap>(seed, left);
+    left = left - points;
+    if (points.count() > kMaxNakade) continue;
+    NakadeCell cells[kMaxNakade];
+    int bits[kMaxNakade], n = 0;
+    points.each([&](int b) {
+      bits[n] = b;
+      cells[n++] = {static_cast<std::int16_t>(G::row_of_bit(b)), static_cast<std::int16_t>(G::col_of_bit(b))};
+    });
+    const NakadeShape* shape = find_nakade(cells, n);
+    for (int i = 0; i < n; ++i) multiply(bits[i] + G::kOrigin, weights_->nakade(shape->index[static_cast<std::size_t>(i)]));
+  }
+}
+
+/// Finds the moves whose weight this turn is not their base weight: near the last move, out of atari, into a hole, ko.
+template <int Cap>
+inline void RolloutState<Cap>::gather_specials() {
+  const int c = to_play_ - 1;
+  Set savers = Set::none();
+  const bool any_atari = in_atari_[c].any();
+  if (any_atari) {
+    // Only a chain in atari next to an enemy chain in atari can be saved by a capture.
+    const bool captures_possible = (grow<Cap>(atari_stones_[c]) & atari_stones_[1 - c]).any();
+    in_atari_[c].each([&](int chain) { collect_savers(chain, captures_possible, savers); });
+  }
+  apply_changes();
+
+  const std::uint64_t* weight = weight_[c];
+  n_specials_ = 0;
+  if (last_cell_) {
+    const std::uint64_t* responses = weights_->responses(last_key_);
+    const auto& neighbour = weights_->neighbour();
+    // No branches: stones and padding have weight 0, which stays 0.
+    for (std::size_t i = 0; i < 8; ++i) {
+      const int cell = last_cell_ + G::kDir12[i];
+      special_cell_[i] = static_cast<std::uint16_t>(cell);
+      special_weight_[i] = RolloutWeights::scale(weight[cell], neighbour[i]);
+    }
+    n_specials_ = 8;
+    if (responses) {
+      for (std::size_t i = 0; i < 8; ++i) special_weight_[i] = RolloutWeights::scale(special_weight_[i], responses[i]);
+      for (std::size_t i = 8; i < 12; ++i) {
+        const int cell = last_cell_ + G::kDir12[i];
+        special_cell_[i] = static_cast<std::uint16_t>(cell);
+        special_weight_[i] = RolloutWeights::scale(weight[cell], responses[i]);
+      }
+      n_specials_ = 12;
+    }
+    if (n_captured_ > 0) multiply_nakade();
+  }
+  if (any_atari) savers.each([&](int b) { multiply(b + G::kOrigin, weights_->save_atari()); });
+  if (board_.ko() && board_.ko_color() == to_play_) multiply(board_.ko(), 0);
+}
+
+/// A cell drawn by base weights alone; the total must not be 0.
+template <int Cap>
+inline int RolloutState<Cap>::draw_base(Rng& rng) const {
+  const int c = to_play_ - 1;
+  std::uint64_t left = rng.below(total_[c]);
+  int row = first_row_;
+  while (left >= row_sum_[c][row]) left -= row_sum_[c][row++];
+  int cell = row * G::kStride;
+  while (left >= weight_[c][cell]) left -= weight_[c][cell++];
+  return cell;
+}
+
+/// A cell drawn by the weights of this turn, 0 when there is no move.
+///
+/// First between the special moves and all others; then among the special ones, or among all by base weights until the draw
+/// is not a special one. That is the policy's distribution, without touching the sums.
+template <int Cap>
+inline int RolloutState<Cap>::draw(Rng& rng) {
+  const std::uint64_t* weight = weight_[to_play_ - 1];
+  std::uint64_t special = 0, special_base = 0;
+  for (int i = 0; i < n_specials_; ++i) {
+    special += special_weight_[i];
+    special_base += weight[special_cell_[i]];
+  }
+  const std::uint64_t rest = total_[to_play_ - 1] - special_base;
+  if (special + rest == 0) return 0;
+  std::uint64_t left = rng.below(special + rest);
+  if (left < special) {
+    int i = 0;
+    while (left >= special_weight_[i]) left -= special_weight_[i++];
+    return special_cell_[i];
+  }
+  for (int tries = 0; tries < 8; ++tries)
+    if (const int cell = draw_base(rng); special_at(cell) < 0) return cell;
+  left = rng.below(rest);  // nearly all the base weight is on special moves: walk over the others
+  for (int cell = first_row_ * G::kStride;; ++cell) {
+    if (weight[cell] == 0 || special_at(cell) >= 0) continue;
+    if (left < weight[cell]) return cell;
+    left -= weight[cell];
+  }
+}
+
+template <int Cap>
+int RolloutState<Cap>::step(Rng& rng) {
+  gather_specials();
+  const int cell = draw(rng);
+  if (cell) {
+    passes_ = 0;
+    play(cell);
+  } else {
+    ++passes_;
+    board_.clear_ko();
+    n_captured_ = 0;
+    last_cell_ = 0;
+    to_play_ = opponent(to_play_);
+  }
+  return cell;
+}
+
+template <int Cap>
+PlayoutResult RolloutState<Cap>::finish(const PlayoutOptions& options, Rng rng, Actions* actions) {
+  const SizeTables<Cap>& tables = board_.tables();
+  const int limit = options.max_moves > 0 ? options.max_moves : 3 * tables.area;
+  int moves = 0;
+  int lead = board_.stones(BLACK).count() - board_.stones(WHITE).count();
+  while (passes_ < 2 && moves < limit) {
+    const int sign = to_play_ == BLACK ? 1 : -1;
+    const int cell = step(rng);
+    ++moves;
+    if (actions)
+      actions->push_back(static_cast<std::uint16_t>(
+          cell ? tables.action[static_cast<std::size_t>(cell - G::kOrigin)] : tables.area));
+    if (cell) lead += sign * (1 + n_captured_);
+    if (options.mercy > 0 && (lead >= options.mercy || lead <= -options.mercy)) break;
+  }
+  return {area_difference(board_), moves};
+}
+
+template <int Cap>
+void RolloutState<Cap>::move_weights(std::uint64_t out[G::kSpan]) {
+  gather_specials();
+  for (int b = 0; b < G::kSpan; ++b) out[b] = weight_[to_play_ - 1][b + G::kOrigin];
+  for (int i = 0; i < n_specials_; ++i)
+    if (weight_[to_play_ - 1][special_cell_[i]] != 0)  // not in the padding
+      out[special_cell_[i] - G::kOrigin] = special_weight_[i];
+}
+
+template class RolloutState<9>;
+template class RolloutState<13>;
+template class RolloutState<19>;
+
+}  // namespace ag
