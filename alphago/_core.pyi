@@ -4,6 +4,8 @@ Colours: 0 empty, 1 black, 2 white. Actions: 0..size*size-1 row-major from the t
 Planes, ladders, pass-alive area and pattern features are defined in docs/features.md.
 """
 
+from typing import Any, overload
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,11 @@ BUILD_INFO: dict[str, str]  # compiler, flags, native, simd
 class Position:
     """A game in progress: board, move and superko history, rules. Deep-copied by copy() and pickle."""
 
+    @overload
+    def __init__(self, position: Position) -> None:
+        """A copy."""
+
+    @overload
     def __init__(
         self,
         size: int,
@@ -132,7 +139,7 @@ def feature_planes(feature_set: str) -> int: ...  # ValueError names the known s
 def write_planes(
     positions: list[Position],
     feature_set: str,
-    out: NDArray,  # float32 or uint8, C-contiguous, [len(positions), planes, S, S]
+    out: NDArray[Any],  # float32 or uint8, C-contiguous, [len(positions), planes, S, S]
     symmetries: NDArray[np.uint8] | None = None,  # [len(positions)], 0..7
     threads: int = 1,
 ) -> None: ...

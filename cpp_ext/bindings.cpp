@@ -193,6 +193,7 @@ NB_MODULE(_core, m) {
   nb::class_<AnyPosition>(m, "Position")
       .def(nb::init<int, int, bool, int, double, bool, double>(), "size"_a, "ko"_a = 1, "suicide"_a = true, "scoring"_a = 0,
            "komi"_a = 7.5, "pass_stones"_a = false, "white_bonus"_a = 0.0)
+      .def(nb::init<const AnyPosition&>(), "position"_a)
       .def_prop_ro("size", &AnyPosition::size)
       .def_prop_ro("ko", [](const AnyPosition& p) { return static_cast<int>(p.rules().ko); })
       .def_prop_ro("suicide", [](const AnyPosition& p) { return p.rules().suicide; })

@@ -28,7 +28,6 @@ RolloutState<Cap>::RolloutState(const PlayoutStart<Cap>& start, const RolloutWei
     : weights_(&weights),
       row_of_(kRowOf<Cap>.data()),
       first_row_(2),
-      last_row_(2 + start.board.size() - 1),
       board_(start.board),
       to_play_(start.to_play),
       passes_(start.consecutive_passes),
@@ -38,10 +37,9 @@ RolloutState<Cap>::RolloutState(const PlayoutStart<Cap>& start, const RolloutWei
   std::memset(key_, 0, sizeof(key_));
   std::memset(weight_, 0, sizeof(weight_));
   std::memset(row_sum_, 0, sizeof(row_sum_));
-  total_[0] = total_[1] = 0;
-  std::memset(empty_row_, 0, sizeof(empty_row_));
-  std::memset(dirty_row_, 0, sizeof(dirty_row_));
-  dirty_rows_ = 0;
+  total_ = Both{0, 0};
+  std::memset(empty_, 0, sizeof(empty_));
+  std::memset(dirty_, 0, sizeof(dirty_));
   in_atari_[0] = in_atari_[1] = atari_stones_[0] = atari_stones_[1] = Set::none();
   for (int cell = 0; cell < G::kCells; ++cell) {
     const Color c = board_.at(cell);
@@ -49,7 +47,7 @@ RolloutState<Cap>::RolloutState(const PlayoutStart<Cap>& start, const RolloutWei
       code_[cell] = kCodeOff;
     } else if (c == EMPTY) {
       code_[cell] = kCodeEmpty;
-      empty_row_[row_of_[cell]] |= 1u << (cell % G::kStride);
+      empty_[cell >> 6] |= std::uint64_t{1} << (cell & 63);
     } else {
       const int chain = board_.chain(cell);
       code_[cell] = stone_code(c, board_.n_liberties(chain));
@@ -65,10 +63,7 @@ RolloutState<Cap>::RolloutState(const PlayoutStart<Cap>& start, const RolloutWei
     for (int i = 0; i < 8; ++i) key |= static_cast<std::uint32_t>(code_[cell + G::kDir12[i]]) << (3 * i);
     key_[cell] = key;
   });
-  for (int r = first_row_; r <= last_row_; ++r) {
-    dirty_row_[r] = ~0u;
-    dirty_rows_ |= 1u << r;
-  }
+  std::memcpy(dirty_, empty_, sizeof(empty_));
   note_last_move();
   list_changes();
 }
@@ -89,12 +84,10 @@ inline void RolloutState<Cap>::set_code(int cell, std::uint8_t code) {
   atari_stones_[0].assign(bit, code == stone_code(BLACK, 1));
   atari_stones_[1].assign(bit, code == stone_code(WHITE, 1));
   for (int i = 0; i < 8; ++i) key_[cell + G::kDir12[i]] ^= delta << (3 * (7 - i));  // place 7 - i lies opposite to i
-  const int row = row_of_[cell];
-  const std::uint32_t columns = (7u << (cell - row * G::kStride)) >> 1;
-  dirty_row_[row - 1] |= columns;
-  dirty_row_[row] |= columns;
-  dirty_row_[row + 1] |= columns;
-  dirty_rows_ |= 7u << (row - 1);
+  constexpr std::uint64_t kSquare = 7 | std::uint64_t{7} << G::kStride | std::uint64_t{7} << (2 * G::kStride);
+  const int corner = cell - G::kStride - 1;
+  dirty_[corner >> 6] |= kSquare << (corner & 63);
+  dirty_[(corner >> 6) + 1] |= (kSquare >> 1) >> (63 - (corner & 63));
 }
 
 /// Brings the codes of a chain up to date with its number of liberties.
@@ -119,14 +112,13 @@ inline void RolloutState<Cap>::update_chain(int chain) {
 template <int Cap>
 inline void RolloutState<Cap>::list_changes() {
   int n = 0;
-  for (; dirty_rows_; dirty_rows_ &= dirty_rows_ - 1) {
-    const int row = std::countr_zero(dirty_rows_);
-    for (std::uint32_t m = dirty_row_[row] & empty_row_[row]; m; m &= m - 1) {
-      const int cell = row * G::kStride + std::countr_zero(m);
+  for (int i = 0; i < kCellWords; ++i) {
+    for (std::uint64_t m = dirty_[i] & empty_[i]; m; m &= m - 1) {
+      const int cell = i * 64 + std::countr_zero(m);
       pending_[n++] = static_cast<Index>(cell);
       weights_->prefetch_base(key_[cell]);
     }
-    dirty_row_[row] = 0;
+    dirty_[i] = 0;
   }
   n_pending_ = n;
 }
@@ -134,21 +126,17 @@ inline void RolloutState<Cap>::list_changes() {
 /// Looks up anew the weights of the listed points.
 template <int Cap>
 inline void RolloutState<Cap>::apply_changes() {
-  std::uint64_t black_total = total_[0], white_total = total_[1];
+  Both total = total_;
   for (int i = 0; i < n_pending_; ++i) {
     const int cell = pending_[i];
-    const int row = row_of_[cell];
     const auto [black, white] = weights_->base(key_[cell]);
-    const std::uint64_t black_change = black - weight_[0][cell], white_change = white - weight_[1][cell];
-    weight_[0][cell] = black;
-    weight_[1][cell] = white;
-    row_sum_[0][row] += black_change;
-    row_sum_[1][row] += white_change;
-    black_total += black_change;
-    white_total += white_change;
+    const Both weight = {black, white};
+    const Both change = weight - weight_[cell];
+    weight_[cell] = weight;
+    row_sum_[row_of_[cell]] += change;
+    total += change;
   }
-  total_[0] = black_total;
-  total_[1] = white_total;
+  total_ = total;
   n_pending_ = 0;
 }
 
@@ -186,13 +174,10 @@ inline void RolloutState<Cap>::play(int cell) {
   board_.place(cell, c, removed);
   n_captured_ = removed.n;
 
-  const int row = row_of_[cell];
-  empty_row_[row] &= ~(1u << (cell - row * G::kStride));
-  for (int i = 0; i < 2; ++i) {
-    total_[i] -= weight_[i][cell];
-    row_sum_[i][row] -= weight_[i][cell];
-    weight_[i][cell] = 0;
-  }
+  empty_[cell >> 6] &= ~(std::uint64_t{1} << (cell & 63));
+  row_sum_[row_of_[cell]] -= weight_[cell];
+  total_ -= weight_[cell];
+  weight_[cell] = Both{0, 0};
 
   // The chain that was played: walk it only when some part had another liberty class than the whole has now.
   const int chain = board_.chain(cell);
@@ -212,9 +197,7 @@ inline void RolloutState<Cap>::play(int cell) {
     for (int i = 0; i < removed.n; ++i) {
       const int s = captured_[i];
       set_code(s, kCodeEmpty);
-      const int r = row_of_[s];
-      empty_row_[r] |= 1u << (s - r * G::kStride);
-      dirty_row_[r] |= 1u << (s - r * G::kStride);
+      empty_[s >> 6] |= std::uint64_t{1} << (s & 63);
     }
     for (int i = 0; i < removed.n; ++i)
       for (const int d : G::kDir4)
@@ -231,13 +214,14 @@ inline void RolloutState<Cap>::play(int cell) {
 /// Multiplies the weight of a move for this turn only.
 template <int Cap>
 inline void RolloutState<Cap>::multiply(int cell, std::uint64_t factor) {
-  const std::uint64_t base = weight_[to_play_ - 1][cell];
+  const std::uint64_t base = weight_[cell][to_play_ - 1];
   if (base == 0) return;
   const int known = special_at(cell);
   if (known >= 0) {
     special_weight_[known] = RolloutWeights::scale(special_weight_[known], factor);
   } else {
     special_cell_[n_specials_] = static_cast<std::uint16_t>(cell);
+    special_base_[n_specials_] = base;
     special_weight_[n_specials_++] = RolloutWeights::scale(base, factor);
   }
 }
@@ -247,20 +231,29 @@ template <int Cap>
 inline bool RolloutState<Cap>::has_two_liberties_after(int cell) const {
   const Color c = to_play_;
   int n_empty = 0;
-  for (const int d : G::kDir4) n_empty += board_.at(cell + d) == EMPTY;
-  if (n_empty >= 2) return true;
-  Set liberties = Set::none();
+  bool joins = false, captures = false;
   for (const int d : G::kDir4) {
     const int q = cell + d;
-    if (board_.at(q) == EMPTY) {
-      liberties.set(q - G::kOrigin);
-    } else if (board_.at(q) == c) {
-      const int chain = board_.chain(q);
-      if (board_.n_liberties(chain) > 2) return true;  // at least two others
-      liberties |= board_.liberties(chain);
+    const Color color = board_.at(q);
+    n_empty += color == EMPTY;
+    if (color != BLACK && color != WHITE) continue;
+    const int n = board_.n_liberties(board_.chain(q));
+    if (color == c) {
+      if (n > 2) return true;  // at least two others
+      joins |= n == 2;
+    } else {
+      captures |= n == 1;
     }
   }
-  for (const int d : G::kDir4) {  // stones captured on the way leave liberties behind
+  if (n_empty + captures >= 2) return true;  // a captured neighbour leaves a liberty behind
+  if (!joins && !captures) return false;
+  Set liberties = Set::none();  // few come here
+  for (const int d : G::kDir4) {
+    const int q = cell + d;
+    if (board_.at(q) == EMPTY) liberties.set(q - G::kOrigin);
+    if (board_.at(q) == c) liberties |= board_.liberties(board_.chain(q));
+  }
+  for (const int d : G::kDir4) {  // captured stones that touch what will be one chain
     const int q = cell + d;
     if (board_.at(q) != opponent(c) || board_.n_liberties(board_.chain(q)) != 1) continue;
     board_.each_stone(board_.chain(q), [&](int s) {
@@ -299,6 +292,13 @@ inline void RolloutState<Cap>::collect_savers(int chain, bool captures_possible,
 /// Multiplies by nakade weights the points of the chains that the last move captured.
 template <int Cap>
 void RolloutState<Cap>::multiply_nakade() {
+  if (n_captured_ == 1) {  // by far the most frequent
+    static const NakadeShape* const single = [] {
+      const NakadeCell cell{0, 0};
+      return find_nakade(&cell, 1);
+    }();
+    return multiply(captured_[0], weights_->nakade(single->index[0]));
+  }
   Set left = Set::none();
   for (int i = 0; i < n_captured_; ++i) left.set(captured_[i] - G::kOrigin);
   while (left.any()) {  // two captured chains never touch
@@ -331,25 +331,23 @@ inline void RolloutState<Cap>::gather_specials() {
   }
   apply_changes();
 
-  const std::uint64_t* weight = weight_[c];
   n_specials_ = 0;
+  for (int i = 0; i < kUsual; ++i) special_base_[i] = special_weight_[i] = 0;
   if (last_cell_) {
     const std::uint64_t* responses = weights_->responses(last_key_);
     const auto& neighbour = weights_->neighbour();
     // No branches: stones and padding have weight 0, which stays 0.
-    for (std::size_t i = 0; i < 8; ++i) {
-      const int cell = last_cell_ + G::kDir12[i];
-      special_cell_[i] = static_cast<std::uint16_t>(cell);
-      special_weight_[i] = RolloutWeights::scale(weight[cell], neighbour[i]);
-    }
+    const auto add = [&](std::size_t place, std::uint64_t factor) {
+      const int cell = last_cell_ + G::kDir12[place];
+      special_cell_[place] = static_cast<std::uint16_t>(cell);
+      special_base_[place] = weight_[cell][c];
+      special_weight_[place] = RolloutWeights::scale(special_base_[place], factor);
+    };
+    for (std::size_t i = 0; i < 8; ++i) add(i, neighbour[i]);
     n_specials_ = 8;
     if (responses) {
       for (std::size_t i = 0; i < 8; ++i) special_weight_[i] = RolloutWeights::scale(special_weight_[i], responses[i]);
-      for (std::size_t i = 8; i < 12; ++i) {
-        const int cell = last_cell_ + G::kDir12[i];
-        special_cell_[i] = static_cast<std::uint16_t>(cell);
-        special_weight_[i] = RolloutWeights::scale(weight[cell], responses[i]);
-      }
+      for (std::size_t i = 8; i < 12; ++i) add(i, responses[i]);
       n_specials_ = 12;
     }
     if (n_captured_ > 0) multiply_nakade();
@@ -364,9 +362,9 @@ inline int RolloutState<Cap>::draw_base(Rng& rng) const {
   const int c = to_play_ - 1;
   std::uint64_t left = rng.below(total_[c]);
   int row = first_row_;
-  while (left >= row_sum_[c][row]) left -= row_sum_[c][row++];
+  while (left >= row_sum_[row][c]) left -= row_sum_[row++][c];
   int cell = row * G::kStride;
-  while (left >= weight_[c][cell]) left -= weight_[c][cell++];
+  while (left >= weight_[cell][c]) left -= weight_[cell++][c];
   return cell;
 }
 
@@ -376,13 +374,17 @@ inline int RolloutState<Cap>::draw_base(Rng& rng) const {
 /// is not a special one. That is the policy's distribution, without touching the sums.
 template <int Cap>
 inline int RolloutState<Cap>::draw(Rng& rng) {
-  const std::uint64_t* weight = weight_[to_play_ - 1];
+  const int c = to_play_ - 1;
   std::uint64_t special = 0, special_base = 0;
-  for (int i = 0; i < n_specials_; ++i) {
+  for (int i = 0; i < kUsual; ++i) {
     special += special_weight_[i];
-    special_base += weight[special_cell_[i]];
+    special_base += special_base_[i];
   }
-  const std::uint64_t rest = total_[to_play_ - 1] - special_base;
+  for (int i = kUsual; i < n_specials_; ++i) {
+    special += special_weight_[i];
+    special_base += special_base_[i];
+  }
+  const std::uint64_t rest = total_[c] - special_base;
   if (special + rest == 0) return 0;
   std::uint64_t left = rng.below(special + rest);
   if (left < special) {
@@ -394,9 +396,10 @@ inline int RolloutState<Cap>::draw(Rng& rng) {
     if (const int cell = draw_base(rng); special_at(cell) < 0) return cell;
   left = rng.below(rest);  // nearly all the base weight is on special moves: walk over the others
   for (int cell = first_row_ * G::kStride;; ++cell) {
-    if (weight[cell] == 0 || special_at(cell) >= 0) continue;
-    if (left < weight[cell]) return cell;
-    left -= weight[cell];
+    const std::uint64_t weight = weight_[cell][c];
+    if (weight == 0 || special_at(cell) >= 0) continue;
+    if (left < weight) return cell;
+    left -= weight;
   }
 }
 
@@ -439,10 +442,10 @@ PlayoutResult RolloutState<Cap>::finish(const PlayoutOptions& options, Rng rng, 
 template <int Cap>
 void RolloutState<Cap>::move_weights(std::uint64_t out[G::kSpan]) {
   gather_specials();
-  for (int b = 0; b < G::kSpan; ++b) out[b] = weight_[to_play_ - 1][b + G::kOrigin];
+  const int c = to_play_ - 1;
+  for (int b = 0; b < G::kSpan; ++b) out[b] = weight_[b + G::kOrigin][c];
   for (int i = 0; i < n_specials_; ++i)
-    if (weight_[to_play_ - 1][special_cell_[i]] != 0)  // not in the padding
-      out[special_cell_[i] - G::kOrigin] = special_weight_[i];
+    if (special_base_[i] != 0) out[special_cell_[i] - G::kOrigin] = special_weight_[i];  // 0 also in the padding
 }
 
 template class RolloutState<9>;

@@ -12,9 +12,10 @@ typename Geometry<Cap>::Set grow(const typename Geometry<Cap>::Set& s) {
   return s | s.template up<1>() | s.template down<1>() | s.template up<kStride>() | s.template down<kStride>();
 }
 
-/// Everything in `inside` that is connected to `seed` through `inside`. `seed` must lie in `inside`.
+/// Everything in `inside` that is connected to `from` through `inside`. `from` must lie in `inside`.
 template <int Cap>
-typename Geometry<Cap>::Set flood(typename Geometry<Cap>::Set seed, const typename Geometry<Cap>::Set& inside) {
+typename Geometry<Cap>::Set flood(const typename Geometry<Cap>::Set& from, const typename Geometry<Cap>::Set& inside) {
+  auto seed = from;
   for (;;) {
     const auto next = grow<Cap>(seed) & inside;
     if (next == seed) return seed;

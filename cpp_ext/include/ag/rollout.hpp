@@ -94,37 +94,43 @@ class RolloutState {
   bool has_two_liberties_after(int cell) const;
 
   static constexpr int kRows = Cap + 4;
+  static constexpr int kCellWords = (G::kCells + 63) / 64;
+  static constexpr int kUsual = 16;  ///< special moves that are handled without counting them
+  static constexpr int kMaxSpecials = G::kArea + kUsual;
+
+  /// A number for black and one for white, side by side: most updates concern both.
+  using Both = std::uint64_t __attribute__((vector_size(16)));
 
   // --- fixed for the length of a playout -------------------------------------------------------------
   const RolloutWeights* weights_;
   const std::uint8_t* row_of_;  ///< row in the padded board, by cell
-  int first_row_, last_row_;
+  int first_row_;
 
   // --- what a move changes -----------------------------------------------------------------------------
   Board<Cap> board_;
-  std::uint32_t key_[G::kCells];        ///< 3x3 keys from black's side
-  std::uint8_t code_[G::kCells];        ///< pattern codes from black's side
-  std::uint64_t weight_[2][G::kCells];  ///< [colour - 1]: base weight of each move; 0 on stones
-  std::uint64_t row_sum_[2][kRows];
-  std::uint64_t total_[2];
-  std::uint32_t empty_row_[kRows];  ///< bit set of the empty columns of each row
-  std::uint32_t dirty_row_[kRows];  ///< columns whose key changed since list_changes()
-  std::uint32_t dirty_rows_;
-  Index pending_[G::kArea];             ///< points whose weight is still to be looked up
+  Both weight_[G::kCells];       ///< base weight of each move; 0 on stones
+  Both row_sum_[kRows];
+  Both total_;
+  std::uint32_t key_[G::kCells];  ///< 3x3 keys from black's side
+  std::uint8_t code_[G::kCells];  ///< pattern codes from black's side
+  std::uint64_t empty_[kCellWords];      ///< bit set of the empty cells
+  std::uint64_t dirty_[kCellWords + 1];  ///< cells whose key changed since list_changes()
+  Index pending_[G::kArea];       ///< points whose weight is still to be looked up
   int n_pending_ = 0;
-  Set in_atari_[2];                     ///< numbers of the chains of each colour that have one liberty
-  Set atari_stones_[2];                 ///< their stones
+  Set in_atari_[2];               ///< numbers of the chains of each colour that have one liberty
+  Set atari_stones_[2];           ///< their stones
   Color to_play_;
   int passes_;
-  int last_cell_;                       ///< 0: pass or none
-  std::uint64_t last_key_ = 0;          ///< its 12-point key from the side of to_play_
-  int n_captured_;                      ///< stones that the last move captured, in captured_
+  int last_cell_;                 ///< 0: pass or none
+  std::uint64_t last_key_ = 0;    ///< its 12-point key from the side of to_play_
+  int n_captured_;                ///< stones that the last move captured, in captured_
   std::uint16_t captured_[G::kArea];
 
   // --- while a move is being chosen: the moves whose weight is not their base weight now ----------------------
-  std::uint16_t special_cell_[G::kArea + 16];
-  std::uint64_t special_weight_[G::kArea + 16];
   int n_specials_ = 0;
+  std::uint16_t special_cell_[kMaxSpecials];
+  std::uint64_t special_base_[kMaxSpecials];
+  std::uint64_t special_weight_[kMaxSpecials];
 };
 
 /// Probabilities [area + 1] of the rollout policy, by action; the last is the pass, 1 when no move is left.
