@@ -1,0 +1,103 @@
+"""The `alphago` command: a roof over the modules of `alphago.commands`, which are imported when they are called.
+
+A user's mistake is one line on stderr and exit status 2, a broken installation exit status 1, Ctrl-C 130.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+import typer.core
+
+from alphago.messages import did_you_mean
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "bench": ("alphago.commands.bench", "Measure playouts and input planes per second."),
+    "doctor": ("alphago.commands.doctor", "Show what this machine and installation offer, and what is missing."),
+}
+"""Subcommand: its module, and its line in the help (here, so that help imports no module)."""
+
+# By name, since importing either module to catch its exceptions would load what the command may never need.
+_USER_ERRORS: Final = (("alphago.configs", "ConfigError"), ("alphago.go.errors", "AlphaGoError"))
+
+
+class _LazyGroup(typer.core.TyperGroup):
+    """Knows its subcommands by name and imports the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        return typer.main.get_command(importlib.import_module(COMMANDS[cmd_name][0]).app)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"unknown command {args[0]!r}{did_you_mean(args[0], COMMANDS)}; known are {', '.join(COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+# Plain help: Rich would take longer to import than everything else takes to run.
+app = typer.Typer(cls=_LazyGroup, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        import alphago
+
+        typer.echo(f"alphago {alphago.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _alphago(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """A Go engine after AlphaGo, AlphaGo Zero and AlphaZero."""
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line (`sys.argv` when `args` is None) and exit with its status."""
+    try:
+        status = typer.main.get_command(app).main(args=args, prog_name="alphago", standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        status = 130
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`). Python flushes stdout again on exit; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except Exception as error:  # noqa: BLE001  # _explain raises again what is nobody's mistake but ours
+        status, text = _explain(error)
+        print(text, file=sys.stderr)
+    sys.exit(status or 0)
+
+
+def _explain(error: Exception) -> tuple[int, str]:
+    """Exit status and text of an error that is the user's or the installation's; any other is raised again as it is."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # a group called without a subcommand: the text is its help
+        return 2, str(error)
+    if hasattr(error, "format_message"):  # Typer's usage errors; their base class has moved between its versions
+        return 2, f"alphago: {' '.join(error.format_message().split())}"
+    for module, name in _USER_ERRORS:
+        if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
+            return 2, f"alphago: {error}"
+    if isinstance(error, ImportError) and "_core" in str(error):
+        return 1, f"alphago: the compiled core cannot be loaded ({error}); `alphago doctor` says more"
+    raise error
+
+
+if __name__ == "__main__":
+    main()

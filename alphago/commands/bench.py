@@ -1,0 +1,253 @@
+"""`alphago bench`: playouts and input planes per second. The clock runs in the core, around nothing but the work."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from alphago import _core
+    from alphago.commands.bench_config import BenchConfig, _Section
+
+T = TypeVar("T")
+SectionT = TypeVar("SectionT", bound="_Section")
+Row = dict[str, Any]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Measure playouts and input planes per second. Options left out take their values from the configuration.",
+)
+
+SizeOption = Annotated[int | None, typer.Option("--size", help="Board size, 2 to 19.", show_default=False)]
+SecondsOption = Annotated[float | None, typer.Option("--seconds", help="Length of each measurement.")]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", help="Threads that work at the same time.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Seed of all random choices.")]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option("--weights", help="Rollout weights file of the softmax policy [default: the shipped one]."),
+]
+ConfigOption = Annotated[str, typer.Option("--config", help="Name or path of a configuration.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help='Print one JSON object: the row, or {"results": [rows]} when there are several.')
+]
+
+
+@app.command()
+def playouts(
+    size: SizeOption = None,
+    policy: Annotated[str | None, typer.Option("--policy", help="light or softmax.")] = None,
+    seconds: SecondsOption = None,
+    threads: ThreadsOption = None,
+    seed: SeedOption = None,
+    weights: WeightsOption = None,
+    config: ConfigOption = "bench",
+    as_json: JsonOption = False,
+) -> None:
+    """Whole games from the empty board, per second: no tree, no mercy rule, simple ko."""
+    options = {"sizes": size, "policies": policy, "seconds": seconds, "threads": threads, "seed": seed}
+    section = _with_options(_config(config).playouts, options)
+    if weights is not None and "softmax" not in section.policies:
+        raise typer.BadParameter("only the softmax policy has weights; add --policy softmax", param_hint="--weights")
+    loaded = _weights(weights) if "softmax" in section.policies else None
+    cases = [(n, p) for n in section.sizes for p in section.policies]
+    rows = [playout_row(n, p, section.seconds, section.threads, section.seed, loaded) for n, p in cases]
+    _show(rows, as_json, _PLAYOUT_COLUMNS)
+
+
+@app.command()
+def features(
+    size: SizeOption = None,
+    feature_set: Annotated[
+        str | None, typer.Option("--set", help="alphago48, alphago49, zero17, rich or rich-fast.")
+    ] = None,
+    seconds: SecondsOption = None,
+    dtype: Annotated[str | None, typer.Option("--dtype", help="float32 or uint8.")] = None,
+    threads: ThreadsOption = None,
+    seed: SeedOption = None,
+    games: Annotated[
+        str | None,
+        typer.Option(
+            "--games",
+            help="Take the positions from real games: an .sgf file, .sgfs.gz with one game a line, or a folder of them "
+            "[default: positions from softmax playouts].",
+        ),
+    ] = None,
+    positions: Annotated[int | None, typer.Option("--positions", help="How many different positions.")] = None,
+    config: ConfigOption = "bench",
+    as_json: JsonOption = False,
+) -> None:
+    """Mid-game positions turned into input planes, per second."""
+    options = {"sizes": size, "sets": feature_set, "seconds": seconds, "threads": threads, "seed": seed}
+    section = _with_options(_config(config).features, options | {"dtype": dtype, "positions": positions})
+    rows = []
+    for n in section.sizes:
+        sample = mid_game_positions(n, section.positions, section.seed, games)
+        for name in section.sets:
+            row = feature_row(sample, name, section.dtype, section.seconds, section.threads)
+            rows.append(row | {"seed": section.seed, "games": games})
+    _show(rows, as_json, _FEATURE_COLUMNS)
+
+
+# --- measuring ------------------------------------------------------------------------------------------------------
+
+
+def playout_row(
+    size: int, policy: str, seconds: float, threads: int, seed: int, weights: _core.RolloutWeights | None
+) -> Row:
+    """One measurement: playouts a second of all threads together; microseconds a move of one thread."""
+    from alphago import _core
+
+    result = _interruptible(lambda: _core.bench_playouts(size, policy, seconds, threads, seed, weights))
+    return {
+        "size": size,
+        "policy": policy,
+        "playouts_per_second": round(result["playouts"] / result["seconds"], 1),
+        "moves_per_playout": round(result["moves"] / result["playouts"], 2),
+        "microseconds_per_move": round(1e6 * threads * result["seconds"] / result["moves"], 4),
+        "count": int(result["playouts"]),
+        "seconds": round(result["seconds"], 4),
+        "threads": threads,
+        "seed": seed,
+    }
+
+
+def feature_row(positions: list[_core.Position], feature_set: str, dtype: str, seconds: float, threads: int) -> Row:
+    """One measurement over `positions`, which all have the same size, gone through again and again."""
+    from alphago import _core
+
+    result = _interruptible(lambda: _core.bench_features(positions, feature_set, dtype, seconds, threads))
+    return {
+        "size": positions[0].size,
+        "set": feature_set,
+        "dtype": dtype,
+        "positions_per_second": round(result["positions"] / result["seconds"], 1),
+        "microseconds_per_position": round(1e6 * threads * result["seconds"] / result["positions"], 4),
+        "count": int(result["positions"]),
+        "positions": len(positions),
+        "seconds": round(result["seconds"], 4),
+        "threads": threads,
+    }
+
+
+def mid_game_positions(size: int, count: int, seed: int, games: str | None) -> list[_core.Position]:
+    """Positions of real games when there are any to read, else of playouts."""
+    from alphago.commands import bench_positions
+
+    if games is not None:
+        return bench_positions.recorded_positions(games, size, count, seed)
+    return bench_positions.made_positions(size, count, seed, _weights(None))
+
+
+def _weights(path: str | None) -> _core.RolloutWeights:
+    from alphago.nets.rollout import load_rollout_weights
+
+    return load_rollout_weights(path)
+
+
+def _interruptible(work: Callable[[], T]) -> T:
+    """Run `work`, one long call into the core, so that Ctrl-C ends the program at once instead of after the call."""
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:  # noqa: BLE001  # handed to the caller below
+            failure.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.1)
+    except KeyboardInterrupt:
+        # The core cannot be stopped half-way; tidying up under its feet could crash, so nothing is tidied up.
+        sys.stdout.flush()
+        os._exit(130)
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
+# --- what is asked --------------------------------------------------------------------------------------------------
+
+_OPTION_NAMES = {"sizes": "--size", "policies": "--policy", "sets": "--set"}
+
+
+def _config(name: str) -> BenchConfig:
+    from alphago import configs
+    from alphago.commands.bench_config import BenchConfig
+
+    return configs.load(name, BenchConfig)
+
+
+def _with_options(section: SectionT, options: dict[str, Any]) -> SectionT:
+    """The section with the given options in place of its values, checked by the same model."""
+    import pydantic
+
+    from alphago import configs
+
+    given = {key: value for key, value in options.items() if value is not None}
+    for key, value in given.items():
+        changed = section.model_dump() | {key: [value] if key in _OPTION_NAMES else value}
+        try:
+            section = type(section).model_validate(changed)
+        except pydantic.ValidationError as error:
+            message = configs.describe(error, type(section)).split(": ", 1)[-1]
+            raise typer.BadParameter(message, param_hint=_OPTION_NAMES.get(key, f"--{key}")) from None
+    return section
+
+
+# --- what is shown --------------------------------------------------------------------------------------------------
+
+_PLAYOUT_COLUMNS = {
+    "size": "size",
+    "policy": "policy",
+    "playouts_per_second": "playouts/s",
+    "moves_per_playout": "moves/playout",
+    "microseconds_per_move": "us/move",
+    "threads": "threads",
+}
+_FEATURE_COLUMNS = {
+    "size": "size",
+    "set": "set",
+    "dtype": "dtype",
+    "positions_per_second": "positions/s",
+    "microseconds_per_position": "us/position",
+    "threads": "threads",
+}
+
+
+def _show(rows: list[Row], as_json: bool, columns: dict[str, str]) -> None:
+    if as_json:
+        print(json.dumps(rows[0] if len(rows) == 1 else {"results": rows}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*(_column(title) for title in columns.values()))
+    for row in rows:
+        table.add_row(*_cells(row[key] for key in columns))
+    Console().print(table)
+
+
+def _column(title: str) -> Any:
+    from rich.table import Column
+
+    return Column(title, justify="left" if title in ("policy", "set", "dtype") else "right")
+
+
+def _cells(values: Iterable[object]) -> list[str]:
+    """Large numbers without decimals, small ones with three significant digits."""
+    return [
+        (f"{value:,.0f}" if value >= 100 else f"{value:.3g}") if isinstance(value, float) else str(value)
+        for value in values
+    ]

@@ -1,0 +1,17 @@
+"""What several test modules share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The development data beside the checkout (`../shared/data`, or `$ALPHAGO_SHARED/data`); skips where there is none."""
+    data = Path(os.environ.get("ALPHAGO_SHARED", ROOT.parent / "shared")) / "data"
+    if not data.is_dir():
+        pytest.skip(f"no development data: {data} is absent (ALPHAGO_SHARED names another place)")
+    return data
