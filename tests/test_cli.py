@@ -176,9 +176,10 @@ def test_bench_features_reads_games(tmp_path: Path, name: str) -> None:
     [
         ("a.sgfs", SGF + b"\nnonsense\n", "a.sgfs:2: not an SGF game"),
         ("a.sgf", b"(;SZ[13];B[aa])", "no 9x9 game in it"),
-        ("a.sgfs.gz", gzip.compress(SGF * 100)[:40], "a.sgfs.gz: damaged or truncated gzip file"),
+        ("a.sgfs.gz", gzip.compress(SGF * 100, mtime=0)[:40], "a.sgfs.gz: damaged or truncated gzip file"),
         ("a.sgfs.gz", b"not gzip", "a.sgfs.gz: damaged or truncated gzip file"),
     ],
+    ids=["nonsense", "other size", "truncated", "not gzip"],
 )
 def test_bad_games(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)

@@ -2,9 +2,11 @@
 
 import random
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from alphago import _core
 from reference import features as slow
@@ -49,7 +51,7 @@ def banned_positions(rng: random.Random, code: int, count: int) -> list[Pair]:
 
 
 @cache
-def reference(board: Board, feature_set: str) -> np.ndarray | None:
+def reference(board: Board, feature_set: str) -> NDArray[Any] | None:
     """Reference planes, computed once a board; None where a ladder read is too long for the definition to fix its answer."""
     try:
         return slow.planes(board, feature_set)
@@ -57,7 +59,7 @@ def reference(board: Board, feature_set: str) -> np.ndarray | None:
         return None
 
 
-def compare(pairs: list[Pair], feature_set: str) -> np.ndarray:
+def compare(pairs: list[Pair], feature_set: str) -> NDArray[Any]:
     """Asserts equality on every position. Returns how often each plane was not all zeros."""
     seen = np.zeros(slow.PLANES[feature_set], dtype=int)
     unsure = 0
@@ -141,7 +143,7 @@ def test_batches(feature_set: str, dtype: type, threads: int) -> None:
     pairs = random_positions()[::5]
     cores = [pair.core for pair in pairs]
     symmetries = np.arange(len(cores), dtype=np.uint8) % 8
-    batch = np.full((len(cores), slow.PLANES[feature_set], 19, 19), 7, dtype=dtype)
+    batch: NDArray[Any] = np.full((len(cores), slow.PLANES[feature_set], 19, 19), 7, dtype=dtype)
     _core.write_planes(cores, feature_set, batch, symmetries, threads)
     for row, core in enumerate(cores):
         np.testing.assert_array_equal(batch[row], core_planes(core, feature_set, 19, int(symmetries[row]), dtype))
@@ -149,7 +151,7 @@ def test_batches(feature_set: str, dtype: type, threads: int) -> None:
     _core.write_planes(cores, feature_set, plain, None, threads)
     for row, core in enumerate(cores):
         np.testing.assert_array_equal(plain[row], core_planes(core, feature_set, 19, 0, dtype))
-    empty = np.zeros((0, slow.PLANES[feature_set], 9, 9), dtype=dtype)
+    empty: NDArray[Any] = np.zeros((0, slow.PLANES[feature_set], 9, 9), dtype=dtype)
     _core.write_planes([], feature_set, empty, None, threads)
 
 
@@ -179,13 +181,14 @@ def laws_positions() -> list[Pair]:
     return real_positions()[::9] + random_positions()[::5]
 
 
-def carry(values: np.ndarray, size: int, symmetry: int) -> np.ndarray:
+def carry(values: NDArray[Any], size: int, symmetry: int) -> NDArray[Any]:
     """Moves [size, size] or [size*size+1] values by a symmetry."""
     flat = values.reshape(-1)
-    moved = flat.copy()
+    moved: NDArray[Any] = flat.copy()
     for point in range(size * size):
         moved[slow.transform_point(size, point, symmetry)] = flat[point]
-    return moved.reshape(values.shape)
+    shaped: NDArray[Any] = moved.reshape(values.shape)
+    return shaped
 
 
 def test_everything_commutes_with_symmetry() -> None:

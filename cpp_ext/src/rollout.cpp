@@ -21,6 +21,35 @@ constexpr std::array<std::uint8_t, Geometry<Cap>::kCells> make_rows() {
 template <int Cap>
 constexpr auto kRowOf = make_rows<Cap>();
 
+/// What the codes of the four neighbours of a point say about a black play there: will its chain have two liberties?
+enum class Room : std::uint8_t { kNo, kYes, kUnsure };
+
+constexpr int kRoomKeys = 1 << 12;
+
+constexpr std::array<Room, kRoomKeys> make_room() {
+  std::array<Room, kRoomKeys> table{};
+  for (int key = 0; key < kRoomKeys; ++key) {
+    int empty = 0;
+    bool plenty = false, joins = false, captures = false;
+    for (int i = 0; i < 4; ++i) {
+      const int code = (key >> (3 * i)) & 7;
+      empty += code == kCodeEmpty;
+      plenty |= code == stone_code(BLACK, 3);    // at least two liberties beside this point
+      joins |= code == stone_code(BLACK, 2);
+      captures |= code == stone_code(WHITE, 1);  // leaves a liberty behind
+    }
+    table[static_cast<std::size_t>(key)] =
+        plenty || empty + captures >= 2 ? Room::kYes : joins || captures ? Room::kUnsure : Room::kNo;
+  }
+  return table;
+}
+constexpr auto kRoom = make_room();
+
+/// The codes of N, W, E, S out of a 3x3 key.
+constexpr std::uint32_t sides(std::uint64_t key) {
+  return static_cast<std::uint32_t>(((key >> 3) & 7) | ((key >> 6) & 0770) | ((key >> 9) & 07000));
+}
+
 }  // namespace
 
 template <int Cap>
@@ -40,7 +69,8 @@ RolloutState<Cap>::RolloutState(const PlayoutStart<Cap>& start, const RolloutWei
   total_ = Both{0, 0};
   std::memset(empty_, 0, sizeof(empty_));
   std::memset(dirty_, 0, sizeof(dirty_));
-  in_atari_[0] = in_atari_[1] = atari_stones_[0] = atari_stones_[1] = Set::none();
+  n_atari_[0] = n_atari_[1] = 0;
+  in_atari_ = atari_stones_[0] = atari_stones_[1] = Set::none();
   for (int cell = 0; cell < G::kCells; ++cell) {
     const Color c = board_.at(cell);
     if (c == OFF) {
@@ -52,7 +82,7 @@ RolloutState<Cap>::RolloutState(const PlayoutStart<Cap>& start, const RolloutWei
       const int chain = board_.chain(cell);
       code_[cell] = stone_code(c, board_.n_liberties(chain));
       if (board_.n_liberties(chain) == 1) {
-        in_atari_[c - 1].set(chain);
+        add_atari(chain, c);
         atari_stones_[c - 1].set(cell - G::kOrigin);
       }
     }
@@ -90,6 +120,23 @@ inline void RolloutState<Cap>::set_code(int cell, std::uint8_t code) {
   dirty_[(corner >> 6) + 1] |= (kSquare >> 1) >> (63 - (corner & 63));
 }
 
+template <int Cap>
+inline void RolloutState<Cap>::add_atari(int chain, Color c) {
+  atari_liberty_[chain] = static_cast<Index>(board_.liberties(chain).first() + G::kOrigin);
+  if (in_atari_.test(chain)) return;
+  in_atari_.set(chain);
+  atari_place_[chain] = static_cast<Index>(n_atari_[c - 1]);
+  atari_[c - 1][n_atari_[c - 1]++] = static_cast<Index>(chain);
+}
+
+template <int Cap>
+inline void RolloutState<Cap>::remove_atari(int chain, Color c) {
+  if (!in_atari_.take(chain)) return;
+  const Index last = atari_[c - 1][--n_atari_[c - 1]];
+  atari_[c - 1][atari_place_[chain]] = last;
+  atari_place_[last] = atari_place_[chain];
+}
+
 /// Brings the codes of a chain up to date with its number of liberties.
 template <int Cap>
 inline void RolloutState<Cap>::update_chain(int chain) {
@@ -99,9 +146,9 @@ inline void RolloutState<Cap>::update_chain(int chain) {
   const std::uint8_t code = stone_code(c, n);
   if (code_[first] == code) return;
   if (n == 1)
-    in_atari_[c - 1].set(chain);
+    add_atari(chain, c);
   else
-    in_atari_[c - 1].reset(chain);
+    remove_atari(chain, c);
   board_.each_stone(chain, [&](int s) {
     if (code_[s] != code) set_code(s, code);
   });
@@ -153,17 +200,16 @@ inline void RolloutState<Cap>::play(int cell) {
   const Color c = to_play_;
   const Color other = opponent(c);
   // Chains next to the move, before it: enemies lose a liberty, friends may be joined.
-  int enemies[4], friends[4], n_enemies = 0, n_friends = 0;
+  int enemies[4], n_enemies = 0;
+  unsigned friend_codes = 0;  // the liberty classes that the friends had
   for (const int d : G::kDir4) {
-    const Color q = board_.at(cell + d);
-    enemies[n_enemies] = friends[n_friends] = board_.chain(cell + d);
-    n_enemies += q == other;
-    n_friends += q == c;
-  }
-  std::uint8_t friend_codes = 0;
-  for (int i = 0; i < n_friends; ++i) {
-    friend_codes |= static_cast<std::uint8_t>(1u << code_[friends[i] + G::kOrigin]);
-    in_atari_[c - 1].reset(friends[i]);
+    const int q = cell + d;
+    const int chain = board_.chain(q);
+    enemies[n_enemies] = chain;
+    n_enemies += board_.at(q) == other;
+    const bool is_friend = board_.at(q) == c;
+    friend_codes |= static_cast<unsigned>(is_friend) << code_[q];
+    if (is_friend & in_atari_.test(chain)) remove_atari(chain, c);
   }
 
   struct Removed {
@@ -182,18 +228,18 @@ inline void RolloutState<Cap>::play(int cell) {
   // The chain that was played: walk it only when some part had another liberty class than the whole has now.
   const int chain = board_.chain(cell);
   const std::uint8_t code = stone_code(c, board_.n_liberties(chain));
-  if (n_friends > 0 && friend_codes != (1u << code)) {
+  if (friend_codes & ~(1u << code)) {
     board_.each_stone(chain, [&](int s) {
       if (code_[s] != code) set_code(s, code);
     });
   } else {
     set_code(cell, code);
   }
-  if (board_.n_liberties(chain) == 1) in_atari_[c - 1].set(chain);
+  if (board_.n_liberties(chain) == 1) add_atari(chain, c);
 
   if (removed.n > 0) {
     for (int i = 0; i < n_enemies; ++i)
-      if (board_.at(enemies[i] + G::kOrigin) == EMPTY) in_atari_[other - 1].reset(enemies[i]);
+      if (board_.at(enemies[i] + G::kOrigin) == EMPTY) remove_atari(enemies[i], other);
     for (int i = 0; i < removed.n; ++i) {
       const int s = captured_[i];
       set_code(s, kCodeEmpty);
@@ -226,28 +272,20 @@ inline void RolloutState<Cap>::multiply(int cell, std::uint64_t factor) {
   }
 }
 
-/// The mover's chains next to `cell` would together have two liberties or more after a play there.
+/// A play on `cell` would leave the mover's chain there two liberties or more.
 template <int Cap>
 inline bool RolloutState<Cap>::has_two_liberties_after(int cell) const {
   const Color c = to_play_;
-  int n_empty = 0;
-  bool joins = false, captures = false;
-  for (const int d : G::kDir4) {
-    const int q = cell + d;
-    const Color color = board_.at(q);
-    n_empty += color == EMPTY;
-    if (color != BLACK && color != WHITE) continue;
-    const int n = board_.n_liberties(board_.chain(q));
-    if (color == c) {
-      if (n > 2) return true;  // at least two others
-      joins |= n == 2;
-    } else {
-      captures |= n == 1;
-    }
-  }
-  if (n_empty + captures >= 2) return true;  // a captured neighbour leaves a liberty behind
-  if (!joins && !captures) return false;
-  Set liberties = Set::none();  // few come here
+  const std::uint64_t key = c == BLACK ? key_[cell] : swap_colors(key_[cell]);
+  const Room room = kRoom[sides(key)];
+  return room == Room::kUnsure ? count_two_liberties_after(cell) : room == Room::kYes;
+}
+
+/// The same, counted.
+template <int Cap>
+bool RolloutState<Cap>::count_two_liberties_after(int cell) const {
+  const Color c = to_play_;
+  Set liberties = Set::none();
   for (const int d : G::kDir4) {
     const int q = cell + d;
     if (board_.at(q) == EMPTY) liberties.set(q - G::kOrigin);
@@ -274,7 +312,7 @@ inline bool RolloutState<Cap>::has_two_liberties_after(int cell) const {
 /// Collects the moves that save the chain, which has one liberty. (Some may be illegal: their weight is 0.)
 template <int Cap>
 inline void RolloutState<Cap>::collect_savers(int chain, bool captures_possible, Set& savers) const {
-  const int liberty = board_.liberties(chain).first() + G::kOrigin;
+  const int liberty = atari_liberty_[chain];
   if (has_two_liberties_after(liberty)) savers.set(liberty - G::kOrigin);
   if (!captures_possible) return;
   const Color enemy = opponent(to_play_);
@@ -323,11 +361,10 @@ template <int Cap>
 inline void RolloutState<Cap>::gather_specials() {
   const int c = to_play_ - 1;
   Set savers = Set::none();
-  const bool any_atari = in_atari_[c].any();
-  if (any_atari) {
+  if (n_atari_[c] > 0) {
     // Only a chain in atari next to an enemy chain in atari can be saved by a capture.
-    const bool captures_possible = (grow<Cap>(atari_stones_[c]) & atari_stones_[1 - c]).any();
-    in_atari_[c].each([&](int chain) { collect_savers(chain, captures_possible, savers); });
+    const bool captures_possible = n_atari_[1 - c] > 0 && (grow<Cap>(atari_stones_[c]) & atari_stones_[1 - c]).any();
+    for (int i = 0; i < n_atari_[c]; ++i) collect_savers(atari_[c][i], captures_possible, savers);
   }
   apply_changes();
 
@@ -352,7 +389,7 @@ inline void RolloutState<Cap>::gather_specials() {
     }
     if (n_captured_ > 0) multiply_nakade();
   }
-  if (any_atari) savers.each([&](int b) { multiply(b + G::kOrigin, weights_->save_atari()); });
+  if (n_atari_[c] > 0) savers.each([&](int b) { multiply(b + G::kOrigin, weights_->save_atari()); });
   if (board_.ko() && board_.ko_color() == to_play_) multiply(board_.ko(), 0);
 }
 

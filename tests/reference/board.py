@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 EMPTY, BLACK, WHITE = 0, 1, 2
 LEGAL, OCCUPIED, SUICIDE, KO, SUPERKO, OFF_BOARD = range(6)
@@ -24,14 +24,14 @@ def _on_board(size: int, cells: Iterable[tuple[int, int]]) -> tuple[int, ...]:
     return tuple(r * size + c for r, c in cells if 0 <= r < size and 0 <= c < size)
 
 
-@lru_cache(maxsize=None)
+@cache
 def neighbours(size: int, point: int) -> tuple[int, ...]:
     """The two to four points next to a point."""
     r, c = divmod(point, size)
     return _on_board(size, [(r - 1, c), (r + 1, c), (r, c - 1), (r, c + 1)])
 
 
-@lru_cache(maxsize=None)
+@cache
 def diagonals(size: int, point: int) -> tuple[int, ...]:
     """The one to four points diagonally next to a point."""
     r, c = divmod(point, size)
@@ -133,7 +133,7 @@ class Board:
         self.size, self.ko, self.suicide = size, ko, suicide
         self.komi, self.white_bonus, self.scoring = komi, white_bonus, scoring
         self.grid: Grid = (EMPTY,) * (size * size)
-        self.to_play = BLACK
+        self._to_play = BLACK
         self.captured = {BLACK: 0, WHITE: 0}
         self._forget()
 
@@ -142,12 +142,24 @@ class Board:
         self.moves: list[tuple[int, int]] = []
         self.passes = {BLACK: 0, WHITE: 0}
         self.captured_chains: list[tuple[frozenset[int], ...]] = []  # by each move; enemy chains only
-        self.positions: list[tuple[Grid, int]] = [(self.grid, self.to_play)]  # after each turn, with the side to move
+        # After each turn, with the side to move; first the start.
+        self.positions: list[tuple[Grid, int]] = [(self.grid, self.to_play)]
         self._before: list[dict[str, object]] = []
 
     @property
     def pass_action(self) -> int:
         return self.size * self.size
+
+    @property
+    def to_play(self) -> int:
+        """Side to move. Setting it before the first turn is part of the start, which superko remembers."""
+        return self._to_play
+
+    @to_play.setter
+    def to_play(self, color: int) -> None:
+        self._to_play = color
+        if not self.moves:
+            self.positions = [(self.grid, color)]
 
     @property
     def consecutive_passes(self) -> int:
@@ -216,7 +228,7 @@ class Board:
             self.captured[opponent(color)] += by_capture
             self.captured[color] += len(outcome.suicide)
             taken = by_capture
-        self.to_play = opponent(color)
+        self._to_play = opponent(color)
         self.moves.append((color, action))
         self.positions.append((self.grid, self.to_play))
         return taken

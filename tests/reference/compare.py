@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alphago import _core
 
@@ -135,9 +137,10 @@ def points(rows: str, mark: str) -> list[int]:
 
 def core_planes(
     position: _core.Position, feature_set: str, side: int = 0, symmetry: int = 0, dtype: type = np.float32
-) -> np.ndarray:
+) -> NDArray[Any]:
     """[planes, side, side] of one position, written over rubbish so that a cell left alone shows."""
     side = side or position.size
-    out = np.full((1, _core.feature_planes(feature_set), side, side), 7, dtype=dtype)
+    out: NDArray[Any] = np.full((1, _core.feature_planes(feature_set), side, side), 7, dtype=dtype)
     _core.write_planes([position], feature_set, out, np.array([symmetry], dtype=np.uint8))
-    return out[0]
+    planes: NDArray[Any] = out[0]
+    return planes

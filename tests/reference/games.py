@@ -46,7 +46,7 @@ def read_sgf(name: str, content: bytes) -> Record:
             continue
     assert text is not None
     game = sgf.Sgf_game.from_string(text.lstrip("\ufeff"))
-    size = game.get_size()
+    size = int(game.get_size())
 
     def action(point: tuple[int, int] | None) -> int:
         return size * size if point is None else (size - 1 - point[0]) * size + point[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 Cell = tuple[int, int]
 Shape = frozenset[Cell]
@@ -31,7 +31,7 @@ def canonical_cell(shape: list[Cell], cell: Cell) -> tuple[tuple[Cell, ...], Cel
     return min(names)
 
 
-@lru_cache(maxsize=None)
+@cache
 def free_shapes(count: int) -> tuple[tuple[Cell, ...], ...]:
     """One representative of every free polyomino of `count` cells."""
     if count == 1:

@@ -118,9 +118,9 @@ def _saves(board: Board, point: int) -> bool:
     size, mover = board.size, board.to_play
     after = place(size, board.grid, point, mover).grid
     for stone in range(size * size):
-        if board.grid[stone] == mover and len(chain_at(size, board.grid, stone)[1]) == 1:
-            if len(chain_at(size, after, stone)[1]) >= 2:
-                return True
+        in_atari = board.grid[stone] == mover and len(chain_at(size, board.grid, stone)[1]) == 1
+        if in_atari and len(chain_at(size, after, stone)[1]) >= 2:
+            return True
     return False
 
 

@@ -92,6 +92,9 @@ class RolloutState {
   void collect_savers(int chain, bool captures_possible, Set& savers) const;
   void multiply_nakade();
   bool has_two_liberties_after(int cell) const;
+  bool count_two_liberties_after(int cell) const;
+  void add_atari(int chain, Color c);
+  void remove_atari(int chain, Color c);
 
   static constexpr int kRows = Cap + 4;
   static constexpr int kCellWords = (G::kCells + 63) / 64;
@@ -117,7 +120,11 @@ class RolloutState {
   std::uint64_t dirty_[kCellWords + 1];  ///< cells whose key changed since list_changes()
   Index pending_[G::kArea];       ///< points whose weight is still to be looked up
   int n_pending_ = 0;
-  Set in_atari_[2];               ///< numbers of the chains of each colour that have one liberty
+  Index atari_[2][G::kSpan];      ///< numbers of the chains of each colour that have one liberty
+  int n_atari_[2];
+  Index atari_place_[G::kSpan];   ///< where such a chain stands in that list
+  Index atari_liberty_[G::kSpan];  ///< the cell of its liberty
+  Set in_atari_;                  ///< the same chains as a set
   Set atari_stones_[2];           ///< their stones
   Color to_play_;
   int passes_;
