@@ -323,9 +323,10 @@ std::string AnyPosition::serialize() const {
   });
   const auto turns = moves();
   w.put(static_cast<std::uint32_t>(turns.size()));
-  for (const auto& [color, action] : turns) {
-    w.put(static_cast<std::uint8_t>(color));
-    w.put(static_cast<std::uint16_t>(action));
+  for (std::size_t i = 0; i < turns.size(); ++i) {
+    w.put(visit([i](const auto& p) { return p.history().turns()[i].to_play; }));
+    w.put(static_cast<std::uint8_t>(turns[i].first));
+    w.put(static_cast<std::uint16_t>(turns[i].second));
   }
   return w.bytes;
 }
@@ -357,13 +358,14 @@ AnyPosition AnyPosition::deserialize(const std::string& bytes) {
   });
   const auto n = r.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < n; ++i) {
-    const auto color = r.get<std::uint8_t>();
+    const auto turn = r.get<std::uint8_t>(), color = r.get<std::uint8_t>();
     const auto action = r.get<std::uint16_t>();
-    if (color < BLACK || color > WHITE || result.try_play(action, color) < 0) corrupt("turn " + std::to_string(i) + " is not legal");
+    if (turn < BLACK || turn > WHITE || color < BLACK || color > WHITE) corrupt("no such colour");
+    result.set_to_play(static_cast<Color>(turn));
+    if (result.try_play(action, color) < 0) corrupt("turn " + std::to_string(i) + " is not legal");
   }
   if (!r.done()) corrupt("more bytes than a position has");
-  const int recorded = head[5];
-  if (recorded != result.to_play()) result.set_to_play(static_cast<Color>(recorded));
+  result.set_to_play(static_cast<Color>(head[5]));
   return result;
 }
 

@@ -78,16 +78,18 @@ int Position<Cap>::play(int cell, Color c) {
   const int captured = board_.place(cell, c, removed);
   captured_[opponent(c) - 1] += captured;
   if (captured == 0) captured_[c - 1] += removed.set.count();  // suicide
+  const Turn turn{static_cast<std::uint16_t>(cell), c, to_play_};
   to_play_ = opponent(c);
-  history_.push({static_cast<std::uint16_t>(cell), c}, board_, to_play_, removed.set);
+  history_.push(turn, board_, to_play_, removed.set);
   return captured;
 }
 
 template <int Cap>
 void Position<Cap>::pass(Color c) {
   board_.clear_ko();
+  const Turn turn{0, c, to_play_};
   to_play_ = opponent(c);
-  history_.push({0, c}, board_, to_play_, Set::none());
+  history_.push(turn, board_, to_play_, Set::none());
 }
 
 template <int Cap>
@@ -101,9 +103,10 @@ bool Position<Cap>::undo() {
   captured_[1] = captured_at_start_[1];
   for (std::size_t i = 0; i + 1 < turns.size(); ++i) {
     const Color c = static_cast<Color>(turns[i].color);
+    to_play_ = static_cast<Color>(turns[i].to_play);
     turns[i].cell ? static_cast<void>(play(turns[i].cell, c)) : pass(c);
   }
-  to_play_ = static_cast<Color>(turns.back().color);
+  to_play_ = static_cast<Color>(turns.back().to_play);
   return true;
 }
 

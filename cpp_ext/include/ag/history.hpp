@@ -16,6 +16,7 @@ namespace ag {
 struct Turn {
   std::uint16_t cell;
   std::uint8_t color;
+  std::uint8_t to_play;  ///< whose turn it had been: not always the mover's
 };
 
 template <int Cap>
