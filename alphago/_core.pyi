@@ -79,14 +79,20 @@ class Position:
     def chain(self, action: int) -> list[int]: ...  # ascending; empty list on an empty point
     def is_eye(self, action: int, color: int) -> bool: ...
     def ladder_captured(self, action: int) -> bool: ...  # plane 13 of `rich` at this point
-    def ladder_moves(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]: ...  # planes 44, 45 of alphago48, [size, size]
+    # Planes 44 and 45 of alphago48, [size, size] each.
+    def ladder_moves(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]: ...
     def pass_alive(self, color: int) -> NDArray[np.bool_]: ...  # [size, size]
     def area(self) -> NDArray[np.int8]: ...  # Tromp-Taylor: [size, size], +1 black, -1 white, 0 neither
     def territory(self, dead: NDArray[np.bool_], strict_seki: bool = False) -> NDArray[np.int8]:
         """Empty points (after the dead stones [size, size] are lifted) that belong to black (+1) or white (-1)."""
 
     def playout(
-        self, policy: str = "light", seed: int = 0, weights: RolloutWeights | None = None, max_moves: int = 0, mercy: int = 0
+        self,
+        policy: str = "light",
+        seed: int = 0,
+        weights: RolloutWeights | None = None,
+        max_moves: int = 0,
+        mercy: int = 0,
     ) -> tuple[int, list[int]]:
         """One playout from here: (black area minus white area without komi, actions played, passes included)."""
 
@@ -134,7 +140,6 @@ def nakade_indices(cells: list[tuple[int, int]]) -> list[int]:
     """Nakade indices of each (row, column) cell of a connected shape of 1 to 7 cells, in the order given."""
 
 def nakade_vital(cells: list[tuple[int, int]]) -> list[bool]: ...  # whether each cell is the shape's vital point
-
 def feature_planes(feature_set: str) -> int: ...  # ValueError names the known sets
 def write_planes(
     positions: list[Position],

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 import typer.core
 
+from alphago.errors import AlphaGoError
 from alphago.messages import did_you_mean
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -21,9 +22,6 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "doctor": ("alphago.commands.doctor", "Show what this machine and installation offer, and what is missing."),
 }
 """Subcommand: its module, and its line in the help (here, so that help imports no module)."""
-
-# By name, since importing either module to catch its exceptions would load what the command may never need.
-_USER_ERRORS: Final = (("alphago.configs", "ConfigError"), ("alphago.go.errors", "AlphaGoError"))
 
 
 class _LazyGroup(typer.core.TyperGroup):
@@ -91,9 +89,8 @@ def _explain(error: Exception) -> tuple[int, str]:
         return 2, str(error)
     if hasattr(error, "format_message"):  # Typer's usage errors; their base class has moved between its versions
         return 2, f"alphago: {' '.join(error.format_message().split())}"
-    for module, name in _USER_ERRORS:
-        if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
-            return 2, f"alphago: {error}"
+    if isinstance(error, AlphaGoError):
+        return 2, f"alphago: {error}"
     if isinstance(error, ImportError) and "_core" in str(error):
         return 1, f"alphago: the compiled core cannot be loaded ({error}); `alphago doctor` says more"
     raise error

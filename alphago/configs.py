@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pydantic
 import yaml
 
+from alphago.errors import AlphaGoError
 from alphago.messages import did_you_mean
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ ModelT = TypeVar("ModelT", bound=pydantic.BaseModel)
 _SUFFIXES = (".yaml", ".yml")
 
 
-class ConfigError(ValueError):
+class ConfigError(AlphaGoError):
     """A configuration that is missing, is not YAML, or does not fit its model."""
 
 

@@ -28,7 +28,7 @@ import pyspiel
 
 from alphago import _core
 from alphago.commands import bench
-from alphago.go.errors import AlphaGoError
+from alphago.errors import AlphaGoError
 from alphago.nets.rollout import load_rollout_weights
 
 SIMULATIONS = {9: 4000, 19: 500}

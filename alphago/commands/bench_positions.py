@@ -10,7 +10,7 @@ from pathlib import Path
 from sgfmill import sgf
 
 from alphago import _core
-from alphago.go.errors import AlphaGoError
+from alphago.errors import AlphaGoError
 
 MID_GAME = (0.3, 0.7)
 """Which part of a recorded game counts as its middle."""

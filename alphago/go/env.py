@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from alphago.go.board import Board
 from alphago.go.coords import BLACK, WHITE, Move, parse_color
-from alphago.go.errors import AlphaGoError
+from alphago.errors import AlphaGoError
 from alphago.go.rules import Rules
 
 ENV_ID: Final = "alphago/Go-v0"

@@ -2,14 +2,12 @@
 
 from typing import Final
 
+from alphago.errors import AlphaGoError as AlphaGoError
+
 ILLEGAL_REASONS: Final = ("occupied", "suicide", "ko", "superko", "off board")
 """Reasons of `IllegalMove`, in the order of the core's legality codes 1 to 5."""
 
 _COLOR_NAMES: Final = {1: "black", 2: "white"}
-
-
-class AlphaGoError(ValueError):
-    """Base of every exception that this library raises for a user's mistake."""
 
 
 class BadCoordinate(AlphaGoError):

@@ -20,7 +20,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from alphago import _core
-from alphago.go.errors import AlphaGoError
+from alphago.errors import AlphaGoError
 
 KIND: Final = "rollout-weights"
 VERSION: Final = 1
