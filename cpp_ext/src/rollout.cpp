@@ -370,6 +370,7 @@ inline void RolloutState<Cap>::gather_specials() {
 
   n_specials_ = 0;
   for (int i = 0; i < kUsual; ++i) special_base_[i] = special_weight_[i] = 0;
+  for (int i = 0; i < kUsual; ++i) special_cell_[i] = 0;
   if (last_cell_) {
     const std::uint64_t* responses = weights_->responses(last_key_);
     const auto& neighbour = weights_->neighbour();
@@ -397,11 +398,23 @@ inline void RolloutState<Cap>::gather_specials() {
 template <int Cap>
 inline int RolloutState<Cap>::draw_base(Rng& rng) const {
   const int c = to_play_ - 1;
-  std::uint64_t left = rng.below(total_[c]);
+  // Both searches look at every entry: a loop that stopped at the right one would be mispredicted each time.
+  const std::uint64_t left = rng.below(total_[c]);
+  std::uint64_t sum = 0, before = 0;
   int row = first_row_;
-  while (left >= row_sum_[row][c]) left -= row_sum_[row++][c];
-  int cell = row * G::kStride;
-  while (left >= weight_[cell][c]) left -= weight_[cell++][c];
+  for (int r = first_row_; r < first_row_ + board_.size(); ++r) {
+    sum += row_sum_[r][c];
+    const bool passed = sum <= left;
+    row += passed;
+    before = passed ? sum : before;
+  }
+  const int first = row * G::kStride;
+  sum = before;
+  int cell = first;
+  for (int i = first; i < first + board_.size(); ++i) {
+    sum += weight_[i][c];
+    cell += sum <= left;
+  }
   return cell;
 }
 
@@ -430,11 +443,11 @@ inline int RolloutState<Cap>::draw(Rng& rng) {
     return special_cell_[i];
   }
   for (int tries = 0; tries < 8; ++tries)
-    if (const int cell = draw_base(rng); special_at(cell) < 0) return cell;
+    if (const int cell = draw_base(rng); !is_special(cell)) return cell;
   left = rng.below(rest);  // nearly all the base weight is on special moves: walk over the others
   for (int cell = first_row_ * G::kStride;; ++cell) {
     const std::uint64_t weight = weight_[cell][c];
-    if (weight == 0 || special_at(cell) >= 0) continue;
+    if (weight == 0 || is_special(cell)) continue;
     if (left < weight) return cell;
     left -= weight;
   }

@@ -82,6 +82,12 @@ class RolloutState {
   void note_last_move();
   int draw(Rng& rng);
   int draw_base(Rng& rng) const;
+  bool is_special(int cell) const {
+    bool found = false;
+    for (int i = 0; i < kUsual; ++i) found |= special_cell_[i] == cell;  // one vector comparison; unused entries are 0
+    for (int i = kUsual; i < n_specials_; ++i) found |= special_cell_[i] == cell;
+    return found;
+  }
   int special_at(int cell) const {
     for (int i = 0; i < n_specials_; ++i)
       if (special_cell_[i] == cell) return i;
