@@ -128,7 +128,15 @@ def test_random_games_agree_with_gnugo(ko: int, suicide: bool) -> None:
     rng = random.Random(10 * ko + suicide)
     script = Script()
     moves = 0
-    for size, turns, games in [(3, 40, 6), (4, 60, 5), (5, 100, 6), (7, 150, 3), (9, 200, 2), (13, 300, 1), (19, 400, 1)]:
+    for size, turns, games in [
+        (3, 40, 6),
+        (4, 60, 5),
+        (5, 100, 6),
+        (7, 150, 3),
+        (9, 200, 2),
+        (13, 300, 1),
+        (19, 400, 1),
+    ]:
         for _ in range(games):
             moves += random_game(script, rng, size, ko, suicide, turns, every=1 if size < 10 else 4)
     assert moves > 2500

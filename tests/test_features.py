@@ -165,7 +165,9 @@ def replayed(board: Board, symmetry: int, swap: bool) -> _core.Position:
         return slow.transform_point(board.size, point, symmetry)
 
     komi = -board.komi - board.white_bonus if swap else board.komi
-    other = _core.Position(board.size, board.ko, board.suicide, board.scoring, komi, False, 0.0 if swap else board.white_bonus)
+    other = _core.Position(
+        board.size, board.ko, board.suicide, board.scoring, komi, False, 0.0 if swap else board.white_bonus
+    )
     start, first = board.positions[0]
     other.to_play = stone(first)
     sides = {color: [move(point) for point, each in enumerate(start) if each == color] for color in (BLACK, WHITE)}

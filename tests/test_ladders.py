@@ -53,7 +53,9 @@ def test_a_working_ladder(to_play: int) -> None:
     pair = from_rows(PLAIN, to_play)
     assert pair.core.ladder_captured(chain_in(pair, 3, 2))
     captures, escapes = captures_and_escapes(pair)
-    assert captures == ([3 * 9 + 4] if to_play == BLACK else []), "the outer liberty: white then runs towards the centre"
+    assert captures == ([3 * 9 + 4] if to_play == BLACK else []), (
+        "the outer liberty: white then runs towards the centre"
+    )
     assert not escapes
 
 

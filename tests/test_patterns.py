@@ -123,26 +123,20 @@ def test_vital_points(name: str) -> None:
         assert _core.nakade_vital([(r - top, c - left) for r, c in moved]) == wanted, (name, symmetry)
 
 
-@pytest.mark.parametrize(
-    "cells", [[], [(0, 0), (0, 2)], [(0, 0), (0, 0)], [(0, c) for c in range(8)], [(0, 0), (1, 1)]]
-)
+@pytest.mark.parametrize("cells", [[], [(0, 0), (0, 2)], [(0, 0), (1, 1)], [(0, c) for c in range(8)], [(10**9, 0)]])
 def test_shapes_that_are_none(cells: list[tuple[int, int]]) -> None:
-    """No cell, eight cells, cells apart or twice: refused by name."""
+    """No cell, cells apart, eight cells, a cell beyond any board: refused."""
     for function in (_core.nakade_indices, _core.nakade_vital):
-        with pytest.raises(ValueError, match=r"\w"):
+        with pytest.raises(ValueError, match="cell"):
             function(cells)
 
 
 def test_keys_out_of_range() -> None:
-    """A key with bits beyond its cells is no key; nothing crashes."""
-    for function, bad in (
-        (_core.canonical3, 1 << BITS3),
-        (_core.canonical12, 1 << BITS12),
-        (_core.canonical_response, 12 << BITS12),
-    ):
-        with pytest.raises((ValueError, OverflowError, TypeError)):
-            function(bad)
-        with pytest.raises((ValueError, OverflowError, TypeError)):
+    """A place beyond the twelve and a negative key are refused."""
+    with pytest.raises(ValueError, match=r"0\.\.11"):
+        _core.canonical_response(12 << BITS12)
+    for function in (_core.canonical3, _core.canonical12, _core.canonical_response):
+        with pytest.raises(TypeError):
             function(-1)
 
 
@@ -193,7 +187,4 @@ def test_weights_need_canonical_ascending_keys() -> None:
     ]
     for name, changes in bad:
         with pytest.raises(ValueError, match=name):
-            build(**changes)
-    for changes in ({"neighbour": np.zeros(8, np.float64)}, {"pattern3_keys": np.zeros(0, np.int64)}):
-        with pytest.raises((ValueError, TypeError)):
             build(**changes)

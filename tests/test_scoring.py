@@ -10,6 +10,7 @@ from reference import benson, score
 from reference.board import BLACK, WHITE, chains
 from reference.compare import Pair, from_rows, game_pairs, random_pair
 
+
 @cache
 def positions() -> list[Pair]:
     """Random positions of every size and positions of real games, late ones among them."""

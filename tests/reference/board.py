@@ -128,7 +128,13 @@ class Board:
     """A game in progress with the interface of `alphago._core.Position`, as far as the tests need it."""
 
     def __init__(
-        self, size: int, ko: int = 1, suicide: bool = True, komi: float = 7.5, white_bonus: float = 0.0, scoring: int = 0
+        self,
+        size: int,
+        ko: int = 1,
+        suicide: bool = True,
+        komi: float = 7.5,
+        white_bonus: float = 0.0,
+        scoring: int = 0,
     ) -> None:
         self.size, self.ko, self.suicide = size, ko, suicide
         self.komi, self.white_bonus, self.scoring = komi, white_bonus, scoring
@@ -177,7 +183,9 @@ class Board:
 
     def copy(self) -> Board:
         """An independent copy, history and undo stack included."""
-        return copy.deepcopy(self)
+        other = copy.copy(self)
+        vars(other).update({name: copy.copy(value) for name, value in vars(self).items()})
+        return other
 
     def position(self) -> Position:
         """What ladder reading starts from."""
@@ -213,7 +221,9 @@ class Board:
         code = self.legality(action, color)
         if code != LEGAL:
             return -code
-        before = {key: copy.copy(value) for key, value in vars(self).items() if key not in ("_before", "komi", "white_bonus")}
+        before = {
+            key: copy.copy(value) for key, value in vars(self).items() if key not in ("_before", "komi", "white_bonus")
+        }
         self._before.append(before)
         taken = 0
         self.ban = None
@@ -237,7 +247,8 @@ class Board:
         """Back to before the last turn; False when there is none."""
         if not self._before:
             return False
-        vars(self).update(self._before.pop())
+        # A copy of this board may hold the same snapshot.
+        vars(self).update({name: copy.copy(value) for name, value in self._before.pop().items()})
         return True
 
     def setup(self, black: Iterable[int], white: Iterable[int], empty: Iterable[int]) -> int:

@@ -17,7 +17,15 @@ from .board import BLACK, WHITE, Board, chain_at
 class Pair:
     """The same game in both implementations; every step asserts that they agree on the outcome."""
 
-    def __init__(self, size: int, ko: int = 1, suicide: bool = True, komi: float = 7.5, white_bonus: float = 0.0, scoring: int = 0):
+    def __init__(
+        self,
+        size: int,
+        ko: int = 1,
+        suicide: bool = True,
+        komi: float = 7.5,
+        white_bonus: float = 0.0,
+        scoring: int = 0,
+    ):
         self.core = _core.Position(size, ko, suicide, scoring, komi, False, white_bonus)
         self.slow = Board(size, ko, suicide, komi, white_bonus, scoring)
 
@@ -81,7 +89,11 @@ class Pair:
         for _ in range(moves):
             for _ in range(50):
                 action = games.random_actions(rng, self.size, passes)
-                if action < self.slow.pass_action and rng.random() > fill_eyes and self.core.is_eye(action, self.slow.to_play):
+                if (
+                    action < self.slow.pass_action
+                    and rng.random() > fill_eyes
+                    and self.core.is_eye(action, self.slow.to_play)
+                ):
                     continue
                 if self.play(action) >= 0:
                     break
@@ -112,7 +124,8 @@ def game_pairs(rng: random.Random, nine: int, nineteen: int) -> list[Pair]:
         return [random_pair(rng, size, rng.randrange(longest)) for size, count, longest in counts for _ in range(count)]
     records = games.expert_games(nine) + games.tygem_games(nineteen)
     return [
-        pair_from(record, rng.randrange(len(record.moves) + 1), rng.randrange(3), rng.random() < 0.5) for record in records
+        pair_from(record, rng.randrange(len(record.moves) + 1), rng.randrange(3), rng.random() < 0.5)
+        for record in records
     ]
 
 

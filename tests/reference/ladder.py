@@ -76,7 +76,9 @@ def rescue_moves(position: Position, stone: int) -> list[int]:
     moves = set(liberties)
     for own in stones:
         r, c = divmod(own, size)
-        for near in [own - size] * (r > 0) + [own + size] * (r < size - 1) + [own - 1] * (c > 0) + [own + 1] * (c < size - 1):
+        for near in (
+            [own - size] * (r > 0) + [own + size] * (r < size - 1) + [own - 1] * (c > 0) + [own + 1] * (c < size - 1)
+        ):
             if grid[near] == opponent(grid[stone]):
                 their_liberties = chain_at(size, grid, near)[1]
                 if len(their_liberties) == 1:
@@ -131,7 +133,12 @@ def ladder_planes(board: Board) -> tuple[set[int], set[int], int]:
                 most = max(most, reading.nodes)
                 if reading.captured:
                     captures.add(point)
-            if grid[stone] == mover and len(liberties) == 1 and point in rescue_moves(position, stone) and point not in escapes:
+            if (
+                grid[stone] == mover
+                and len(liberties) == 1
+                and point in rescue_moves(position, stone)
+                and point not in escapes
+            ):
                 if after.grid[stone] != mover:
                     continue
                 now = len(chain_at(size, after.grid, stone)[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 
 from .board import EMPTY, Board, Grid, chain_at, is_true_eye, place
 
@@ -35,11 +36,13 @@ def response_image(key: int, symmetry: int) -> int:
     return key_image(key & (1 << 36) - 1, 12, symmetry) | _PLACES[symmetry][key >> 36] << 36
 
 
+@cache
 def canonical3(key: int) -> int:
     """Smallest of the 8 images of a 3x3 key."""
     return min(key_image(key, 8, symmetry) for symmetry in range(8))
 
 
+@cache
 def canonical12(key: int) -> int:
     """Smallest of the 8 images of a 12-point key."""
     return min(key_image(key, 12, symmetry) for symmetry in range(8))
@@ -50,21 +53,24 @@ def canonical_response(key: int) -> int:
     return min(response_image(key, symmetry) for symmetry in range(8))
 
 
-def code(size: int, grid: Grid, row: int, col: int, mover: int) -> int:
-    """The 3-bit code of a point, on the board or off it."""
-    if not (0 <= row < size and 0 <= col < size):
-        return 4
-    color = grid[row * size + col]
-    if color == EMPTY:
-        return 0
-    liberties = min(len(chain_at(size, grid, row * size + col)[1]), 3)
-    return liberties if color == mover else 4 + liberties
+@lru_cache(maxsize=16)
+def codes(size: int, grid: Grid, mover: int) -> tuple[int, ...]:
+    """The 3-bit code of every point of the board."""
+    found = []
+    for point, color in enumerate(grid):
+        liberties = min(len(chain_at(size, grid, point)[1]), 3) if color != EMPTY else 0
+        found.append(liberties if color in (EMPTY, mover) else 4 + liberties)
+    return tuple(found)
 
 
 def key_at(size: int, grid: Grid, point: int, mover: int, cells: int) -> int:
     """The 3x3 key (8 cells) or the 12-point key of a point; not canonical."""
-    r, c = divmod(point, size)
-    return sum(code(size, grid, r + dr, c + dc, mover) << 3 * i for i, (dr, dc) in enumerate(OFFSETS[:cells]))
+    on_board = codes(size, grid, mover)
+    key = 0
+    for i, (dr, dc) in enumerate(OFFSETS[:cells]):
+        r, c = point // size + dr, point % size + dc
+        key |= (on_board[r * size + c] if 0 <= r < size and 0 <= c < size else 4) << 3 * i
+    return key
 
 
 @dataclass
@@ -116,12 +122,9 @@ def last_play(board: Board, ago: int) -> int | None:
 def _saves(board: Board, point: int) -> bool:
     """Whether a chain of the mover that has 1 liberty has 2 or more after the move."""
     size, mover = board.size, board.to_play
+    in_atari = [stone for stone, code in enumerate(codes(size, board.grid, mover)) if code == 1]
     after = place(size, board.grid, point, mover).grid
-    for stone in range(size * size):
-        in_atari = board.grid[stone] == mover and len(chain_at(size, board.grid, stone)[1]) == 1
-        if in_atari and len(chain_at(size, after, stone)[1]) >= 2:
-            return True
-    return False
+    return any(len(chain_at(size, after, stone)[1]) >= 2 for stone in in_atari)
 
 
 def log_weight(board: Board, point: int, weights: Weights, tree: bool, nakade: dict[int, int]) -> float:

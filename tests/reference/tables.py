@@ -13,7 +13,9 @@ from . import patterns
 from .board import Board
 
 
-def random_weights(rng: random.Random, boards: Iterable[Board], share: float = 0.7, scale: float = 1.5) -> patterns.Weights:
+def random_weights(
+    rng: random.Random, boards: Iterable[Board], share: float = 0.7, scale: float = 1.5
+) -> patterns.Weights:
     """Weights for most of the patterns around the candidate moves of the boards, and for every other feature."""
 
     def weight() -> float:
