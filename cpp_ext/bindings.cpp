@@ -104,11 +104,19 @@ int checked_threads(int threads) {
   return threads;
 }
 
+/// Python's None passes for a pointer: refuse it.
+const std::vector<const AnyPosition*>& checked_positions(const std::vector<const AnyPosition*>& positions) {
+  for (std::size_t i = 0; i < positions.size(); ++i)
+    if (!positions[i]) throw std::invalid_argument("positions[" + std::to_string(i) + "] is None, not a Position");
+  return positions;
+}
+
 using PlaneArray = nb::ndarray<nb::c_contig, nb::device::cpu>;
 
 void write_planes_py(const std::vector<const AnyPosition*>& positions, const std::string& set_name, PlaneArray out,
                      std::optional<nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>> symmetries,
                      int threads) {
+  checked_positions(positions);
   const FeatureSet set = checked_set(set_name);
   const auto planes = static_cast<std::size_t>(n_planes(set));
   if (out.ndim() != 4 || out.shape(0) != positions.size() || out.shape(1) != planes || out.shape(2) != out.shape(3))
@@ -332,14 +340,15 @@ NB_MODULE(_core, m) {
         "cells"_a);
 
   m.def("feature_planes", [](const std::string& name) { return n_planes(checked_set(name)); }, "feature_set"_a);
-  m.def("write_planes", &write_planes_py, "positions"_a, "feature_set"_a, "out"_a, "symmetries"_a = nb::none(), "threads"_a = 1);
+  m.def("write_planes", &write_planes_py, "positions"_a, "feature_set"_a, "out"_a.noconvert(), "symmetries"_a = nb::none(), "threads"_a = 1);
   m.def("write_globals",
         [](const std::vector<const AnyPosition*>& positions, nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu> out) {
+          checked_positions(positions);
           if (out.shape(0) != positions.size() || out.shape(1) != kGlobals)
             throw std::invalid_argument("out must be float32 of shape [" + std::to_string(positions.size()) + ", 7]");
           for (std::size_t i = 0; i < positions.size(); ++i) positions[i]->write_globals(out.data() + i * kGlobals);
         },
-        "positions"_a, "out"_a);
+        "positions"_a, "out"_a.noconvert());  // never into a converted copy
 
   m.def("bench_playouts",
         [](int size, const std::string& policy, double seconds, int threads, std::uint64_t seed, const std::shared_ptr<RolloutWeights>& w) {
@@ -362,6 +371,7 @@ NB_MODULE(_core, m) {
         [](const std::vector<const AnyPosition*>& positions, const std::string& set_name, const std::string& dtype, double seconds,
            int threads) {
           const FeatureSet set = checked_set(set_name);
+          checked_positions(positions);
           if (positions.empty()) throw std::invalid_argument("positions must not be empty");
           if (dtype != "float32" && dtype != "uint8") throw std::invalid_argument("dtype must be float32 or uint8, got " + dtype);
           checked_seconds(seconds);

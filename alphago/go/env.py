@@ -16,9 +16,9 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from alphago.errors import AlphaGoError
 from alphago.go.board import Board
 from alphago.go.coords import BLACK, WHITE, Move, parse_color
-from alphago.errors import AlphaGoError
 from alphago.go.rules import Rules
 
 ENV_ID: Final = "alphago/Go-v0"

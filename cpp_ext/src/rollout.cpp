@@ -21,35 +21,6 @@ constexpr std::array<std::uint8_t, Geometry<Cap>::kCells> make_rows() {
 template <int Cap>
 constexpr auto kRowOf = make_rows<Cap>();
 
-/// What the codes of the four neighbours of a point say about a black play there: will its chain have two liberties?
-enum class Room : std::uint8_t { kNo, kYes, kUnsure };
-
-constexpr int kRoomKeys = 1 << 12;
-
-constexpr std::array<Room, kRoomKeys> make_room() {
-  std::array<Room, kRoomKeys> table{};
-  for (int key = 0; key < kRoomKeys; ++key) {
-    int empty = 0;
-    bool plenty = false, joins = false, captures = false;
-    for (int i = 0; i < 4; ++i) {
-      const int code = (key >> (3 * i)) & 7;
-      empty += code == kCodeEmpty;
-      plenty |= code == stone_code(BLACK, 3);    // at least two liberties beside this point
-      joins |= code == stone_code(BLACK, 2);
-      captures |= code == stone_code(WHITE, 1);  // leaves a liberty behind
-    }
-    table[static_cast<std::size_t>(key)] =
-        plenty || empty + captures >= 2 ? Room::kYes : joins || captures ? Room::kUnsure : Room::kNo;
-  }
-  return table;
-}
-constexpr auto kRoom = make_room();
-
-/// The codes of N, W, E, S out of a 3x3 key.
-constexpr std::uint32_t sides(std::uint64_t key) {
-  return static_cast<std::uint32_t>(((key >> 3) & 7) | ((key >> 6) & 0770) | ((key >> 9) & 07000));
-}
-
 }  // namespace
 
 template <int Cap>
