@@ -143,11 +143,6 @@ def from_rows(rows: str, to_play: int = BLACK, ko: int = 0, suicide: bool = Fals
     return pair
 
 
-def points(rows: str, mark: str) -> list[int]:
-    """Where a mark stands in a diagram."""
-    return [point for point, each in enumerate("".join(rows.split())) if each == mark]
-
-
 def core_planes(
     position: _core.Position, feature_set: str, side: int = 0, symmetry: int = 0, dtype: type = np.float32
 ) -> NDArray[Any]:

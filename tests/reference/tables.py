@@ -70,7 +70,7 @@ def compiled(weights: patterns.Weights) -> _core.RolloutWeights:
 
 def nakade_of(board: Board) -> dict[int, int]:
     """Nakade index of every point that the last turn captured in a chain of 1 to 7 stones."""
-    found = {}
+    found: dict[int, int] = {}
     for stones in patterns.enemy_chains_just_captured(board):
         cells = [divmod(stone, board.size) for stone in stones]
         found.update(zip(stones, _core.nakade_indices(cells), strict=True))
