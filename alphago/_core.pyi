@@ -64,7 +64,8 @@ class Position:
     def copy(self) -> Position: ...
     def legality(self, action: int, color: int = 0) -> int: ...  # color 0: to_play
     def try_play(self, action: int, color: int = 0) -> int:
-        """Plays when legal and returns the number of captured stones (>= 0), else minus the legality code. Sets to_play."""
+        """Plays when legal and returns the number of opponent stones captured (>= 0; stones lost by suicide do not count),
+        else minus the legality code. Sets to_play to the opponent of `color`."""
 
     def undo(self) -> bool: ...  # takes the last play or pass since the last set-up back; False when there is none
     def setup(self, black: list[int], white: list[int], empty: list[int]) -> int:
@@ -84,7 +85,8 @@ class Position:
     def pass_alive(self, color: int) -> NDArray[np.bool_]: ...  # [size, size]
     def area(self) -> NDArray[np.int8]: ...  # Tromp-Taylor: [size, size], +1 black, -1 white, 0 neither
     def territory(self, dead: NDArray[np.bool_], strict_seki: bool = False) -> NDArray[np.int8]:
-        """Empty points (after the dead stones [size, size] are lifted) that belong to black (+1) or white (-1)."""
+        """Empty points (after the dead stones [size, size] are lifted) that belong to black (+1) or white (-1).
+        `strict_seki`: what borders a chain next to a neutral point is nobody's (article 8 of the Japanese rules)."""
 
     def playout(
         self,
@@ -94,7 +96,8 @@ class Position:
         max_moves: int = 0,
         mercy: int = 0,
     ) -> tuple[int, list[int]]:
-        """One playout from here: (black area minus white area without komi, actions played, passes included)."""
+        """One playout from here: (black area minus white area without komi, actions played, passes included).
+        A game that is over has none."""
 
     def playouts(
         self,

@@ -144,6 +144,11 @@ void write_planes_py(const std::vector<const AnyPosition*>& positions, const std
            : write_batch(positions, set, symmetry, width, threads, static_cast<std::uint8_t*>(data));
 }
 
+std::uint64_t checked_key(std::uint64_t key, int bits) {
+  if (key >> bits) throw std::invalid_argument("a key of this kind has " + std::to_string(bits) + " bits, got " + std::to_string(key));
+  return key;
+}
+
 std::vector<NakadeCell> checked_shape(const std::vector<std::pair<int, int>>& cells) {
   std::vector<NakadeCell> shape;
   for (const auto& [r, c] : cells) {
@@ -320,8 +325,8 @@ NB_MODULE(_core, m) {
         new (&p) AnyPosition(AnyPosition::deserialize(std::string(state.c_str(), state.size())));
       });
 
-  m.def("canonical3", [](std::uint64_t key) { return canonical_key(key & ((1u << kPattern3Bits) - 1), 8); }, "key"_a);
-  m.def("canonical12", [](std::uint64_t key) { return canonical_key(key & ((std::uint64_t{1} << kPattern12Bits) - 1), 12); }, "key"_a);
+  m.def("canonical3", [](std::uint64_t key) { return canonical_key(checked_key(key, kPattern3Bits), 8); }, "key"_a);
+  m.def("canonical12", [](std::uint64_t key) { return canonical_key(checked_key(key, kPattern12Bits), 12); }, "key"_a);
   m.def("canonical_response",
         [](std::uint64_t key) {
           if ((key >> kPattern12Bits) >= 12) throw std::invalid_argument("a response key needs a place of 0..11 in bits 36 and up");

@@ -188,3 +188,16 @@ def test_weights_need_canonical_ascending_keys() -> None:
     for name, changes in bad:
         with pytest.raises(ValueError, match=name):
             build(**changes)
+
+
+def test_what_is_no_pattern() -> None:
+    """Keys with bits beyond their points and shapes that repeat a cell are refused."""
+    for call in (
+        lambda: _core.canonical3(1 << 24),
+        lambda: _core.canonical12(1 << 36),
+        lambda: _core.canonical_response(12 << 36),
+        lambda: _core.nakade_indices([(0, 0), (0, 0)]),
+        lambda: _core.nakade_vital([(0, 0), (0, 1), (0, 1)]),
+    ):
+        with pytest.raises(ValueError, match=r"bits|place|cells"):
+            call()

@@ -1,6 +1,7 @@
 #include "ag/nakade.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -127,6 +128,7 @@ const NakadeShape* find_nakade(const NakadeCell* cells, int n) {
     if (r >= kMaxNakade || c >= kMaxNakade) return nullptr;
     key |= std::uint64_t{1} << (r * kMaxNakade + c);
   }
+  if (std::popcount(key) != n) return nullptr;  // a cell given twice
   const auto found = known.find(key);
   return found == known.end() ? nullptr : &found->second;
 }

@@ -41,7 +41,7 @@ RolloutState<Cap>::RolloutState(const PlayoutStart<Cap>& start, const RolloutWei
   std::memset(empty_, 0, sizeof(empty_));
   std::memset(dirty_, 0, sizeof(dirty_));
   n_atari_[0] = n_atari_[1] = 0;
-  in_atari_ = atari_stones_[0] = atari_stones_[1] = Set::none();
+  in_atari_ = Set::none();
   for (int cell = 0; cell < G::kCells; ++cell) {
     const Color c = board_.at(cell);
     if (c == OFF) {
@@ -52,10 +52,7 @@ RolloutState<Cap>::RolloutState(const PlayoutStart<Cap>& start, const RolloutWei
     } else {
       const int chain = board_.chain(cell);
       code_[cell] = stone_code(c, board_.n_liberties(chain));
-      if (board_.n_liberties(chain) == 1) {
-        add_atari(chain, c);
-        atari_stones_[c - 1].set(cell - G::kOrigin);
-      }
+      if (board_.n_liberties(chain) == 1) add_atari(chain, c);
     }
   }
   board_.tables().board.each([&](int b) {
@@ -81,9 +78,6 @@ template <int Cap>
 inline void RolloutState<Cap>::set_code(int cell, std::uint8_t code) {
   const std::uint32_t delta = static_cast<std::uint32_t>(code_[cell] ^ code);
   code_[cell] = code;
-  const int bit = cell - G::kOrigin;
-  atari_stones_[0].assign(bit, code == stone_code(BLACK, 1));
-  atari_stones_[1].assign(bit, code == stone_code(WHITE, 1));
   for (int i = 0; i < 8; ++i) key_[cell + G::kDir12[i]] ^= delta << (3 * (7 - i));  // place 7 - i lies opposite to i
   constexpr std::uint64_t kSquare = 7 | std::uint64_t{7} << G::kStride | std::uint64_t{7} << (2 * G::kStride);
   const int corner = cell - G::kStride - 1;
@@ -282,12 +276,13 @@ bool RolloutState<Cap>::count_two_liberties_after(int cell) const {
 
 /// Collects the moves that save the chain, which has one liberty. (Some may be illegal: their weight is 0.)
 template <int Cap>
-inline void RolloutState<Cap>::collect_savers(int chain, bool captures_possible, Set& savers) const {
+inline void RolloutState<Cap>::collect_savers(int chain, Set& savers) const {
   const int liberty = atari_liberty_[chain];
   if (has_two_liberties_after(liberty)) savers.set(liberty - G::kOrigin);
-  if (!captures_possible) return;
   const Color enemy = opponent(to_play_);
+  if (n_atari_[enemy - 1] == 0) return;
   board_.each_stone(chain, [&](int s) {
+    if (!has_beside(key_[s], stone_code(enemy, 1))) return;
     for (const int d : G::kDir4) {
       if (board_.at(s + d) != enemy) continue;
       const int other = board_.chain(s + d);
@@ -333,9 +328,7 @@ inline void RolloutState<Cap>::gather_specials() {
   const int c = to_play_ - 1;
   Set savers = Set::none();
   if (n_atari_[c] > 0) {
-    // Only a chain in atari next to an enemy chain in atari can be saved by a capture.
-    const bool captures_possible = n_atari_[1 - c] > 0 && (grow<Cap>(atari_stones_[c]) & atari_stones_[1 - c]).any();
-    for (int i = 0; i < n_atari_[c]; ++i) collect_savers(atari_[c][i], captures_possible, savers);
+    for (int i = 0; i < n_atari_[c]; ++i) collect_savers(atari_[c][i], savers);
   }
   apply_changes();
 

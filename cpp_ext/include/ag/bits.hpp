@@ -16,11 +16,6 @@ struct alignas(W * 8) Bits {
   void set(int b) { w[b >> 6] |= std::uint64_t{1} << (b & 63); }
   void reset(int b) { w[b >> 6] &= ~(std::uint64_t{1} << (b & 63)); }
 
-  void assign(int b, bool on) {
-    std::uint64_t& word = w[b >> 6];
-    word = (word & ~(std::uint64_t{1} << (b & 63))) | static_cast<std::uint64_t>(on) << (b & 63);
-  }
-
   /// Clears bit b; returns 1 when it was set.
   int take(int b) {
     std::uint64_t& word = w[b >> 6];

@@ -97,6 +97,13 @@ constexpr std::array<Room, kRoomKeys> make_room() {
 }
 inline constexpr auto kRoom = make_room();
 
+/// One of N, W, E, S in a 3x3 key has this code.
+constexpr bool has_beside(std::uint64_t key, std::uint8_t code) {
+  constexpr std::uint64_t kSides = 1 << 3 | 1 << 9 | 1 << 12 | 1 << 18;
+  const std::uint64_t other = key ^ (kSides * code);  // a field of 0 where the code stands
+  return ((other | other >> 1 | other >> 2) & kSides) != kSides;
+}
+
 /// The codes of N, W, E, S out of a 3x3 key.
 constexpr std::uint32_t sides(std::uint64_t key) {
   return static_cast<std::uint32_t>(((key >> 3) & 7) | ((key >> 6) & 0770) | ((key >> 9) & 07000));

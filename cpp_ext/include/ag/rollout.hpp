@@ -95,7 +95,7 @@ class RolloutState {
   }
   void gather_specials();
   void multiply(int cell, std::uint64_t factor);
-  void collect_savers(int chain, bool captures_possible, Set& savers) const;
+  void collect_savers(int chain, Set& savers) const;
   void multiply_nakade();
   bool has_two_liberties_after(int cell) const;
   bool count_two_liberties_after(int cell) const;
@@ -131,7 +131,6 @@ class RolloutState {
   Index atari_place_[G::kSpan];   ///< where such a chain stands in that list
   Index atari_liberty_[G::kSpan];  ///< the cell of its liberty
   Set in_atari_;                  ///< the same chains as a set
-  Set atari_stones_[2];           ///< their stones
   Color to_play_;
   int passes_;
   int last_cell_;                 ///< 0: pass or none
