@@ -72,7 +72,7 @@ class PlaneWriter {
     if (n > 0) mark(plane + std::min(n, 8) - 1, bit);
   }
 
-  /// The stones of c by liberties of their chain, as three sets: 1, 2, 3 or more. Each chain once.
+  /// Calls f(chain number) for each chain that has its stones in the set.
   template <class F>
   void each_chain(const Set& stones, F&& f) const {
     stones.each([&](int b) {

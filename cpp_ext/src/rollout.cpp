@@ -31,7 +31,7 @@ RolloutState<Cap>::RolloutState(const PlayoutStart<Cap>& start, const RolloutWei
       board_(start.board),
       to_play_(start.to_play),
       passes_(start.consecutive_passes),
-      last_cell_(start.last_cell[0]),
+      last_cell_(start.last_cell),
       n_captured_(0) {
   start.last_removed.each([&](int b) { captured_[n_captured_++] = static_cast<std::uint16_t>(b + G::kOrigin); });
   std::memset(key_, 0, sizeof(key_));

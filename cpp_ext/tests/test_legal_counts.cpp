@@ -1,5 +1,5 @@
 /// Counts the legal positions of a small board by trying every colouring (Tromp and Farneback, "Combinatorics of Go").
-/// Run with 4 as an argument for the 43 million colourings of the 4x4 board (about a minute).
+/// Run with 4 as an argument for the 43 million colourings of the 4x4 board (15 seconds).
 #include <cstdlib>
 
 #include "ag/position.hpp"

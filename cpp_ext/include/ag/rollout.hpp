@@ -23,20 +23,20 @@ struct PlayoutResult {
   int moves;  ///< actions played, passes included
 };
 
-/// Where a playout starts, beyond the board: whose turn it is and what the last turns were.
+/// Where a playout starts: the board, whose turn it is and what the last turn was.
 template <int Cap>
 struct PlayoutStart {
   Board<Cap> board;
   Color to_play;
   int consecutive_passes;
-  std::uint16_t last_cell[2];               ///< cells of the last and the second last turn; 0: pass or none
+  int last_cell;                             ///< of the last turn; 0: pass or none
   typename Geometry<Cap>::Set last_removed;  ///< points where the last turn captured
 
   explicit PlayoutStart(const Position<Cap>& p)
       : board(p.board()),
         to_play(p.to_play()),
         consecutive_passes(p.consecutive_passes()),
-        last_cell{static_cast<std::uint16_t>(p.last_cell(0)), static_cast<std::uint16_t>(p.last_cell(1))},
+        last_cell(p.last_cell(0)),
         last_removed(p.last_removed()) {}
 };
 
