@@ -158,3 +158,106 @@ def bench_playouts(
 def bench_features(
     positions: list[Position], feature_set: str, dtype: str, seconds: float, threads: int = 1
 ) -> dict[str, float]: ...  # positions, seconds
+
+# --- search: docs/search.md defines it --------------------------------------------------------------------------------
+
+# One row a search parameter, from cpp_ext/include/ag/search_params.hpp: (name, kind, default, bounds, doc).
+# kind: "float", "int", "bool" or "choice". bounds: (minimum, maximum) of numbers, () of bools, the names of choices.
+SEARCH_PARAMS: list[tuple[str, str, float | int | bool | str, tuple[Any, ...], str]]
+
+class SearchParams:
+    def __init__(
+        self, values: dict[str, Any] = ...
+    ) -> None: ...  # ValueError names an unknown key or a value out of bounds
+    def to_dict(self) -> dict[str, Any]: ...
+
+class Engine:
+    """How one side searches, and which networks of the pool it asks (-1: none; the same index twice: one network gives
+    both outputs). No network and rollouts off: the uniform evaluator (equal priors, value 0)."""
+
+    def __init__(self, params: SearchParams, policy: int = -1, value: int = -1) -> None: ...
+
+class Ticket:
+    """Positions handed out for evaluation: the first `rows` rows of its network's buffers. The others are left as they were."""
+
+    @property
+    def network(self) -> int: ...  # -1 when empty
+    @property
+    def rows(self) -> int: ...  # 0: nothing to evaluate now; apply() of it does nothing
+
+class SearchPool:
+    """Many games searched at once. Every method may be called from any thread; the long ones release the GIL.
+
+    A slot holds one game; its tree (two when each colour has its own engine) survives moves. What a game does depends on its
+    seed, position and engines alone: never on threads, slots, or what else the pool plays.
+    """
+
+    def __init__(
+        self,
+        size: int = 9,  # board size of every game of Go
+        slots: int = 1,
+        networks: list[str] = ...,  # the feature set of each
+        threads: int = 1,  # of run(), and for rollouts while networks are evaluated
+        memory_mib: float = 1024,  # limit of all trees together; each has an equal share, kept by pruning
+        cache_mib: float = 64,  # evaluations, shared by the slots; 0 switches it off
+        weights: RolloutWeights | None = None,  # needed by softmax rollouts and rollout priors
+        game: str = "go",  # or "tictactoe"
+    ) -> None: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def n_slots(self) -> int: ...
+    @property
+    def n_actions(self) -> int: ...  # size * size + 1, pass last; 9 in tictactoe
+    def start(
+        self,
+        slot: int,
+        seed: int,
+        engines: list[Engine],  # one for both colours, or [black's, white's]
+        position: Position | None = None,  # copied; None: empty board, komi 7.5, positional superko, area scoring
+        autoplay: bool = False,  # plays to the end by itself; finished() hands the game out
+        max_moves: int = 0,  # 0: 2 * size * size
+    ) -> None: ...
+    def search(self, slot: int, simulations: int) -> None: ...  # asks for more; 0: evaluates the root alone
+    def is_idle(self, slot: int) -> bool: ...  # nothing is in flight or left to do
+    def play(self, slot: int, action: int) -> None: ...  # legal, and only when idle; keeps the subtree
+    def position(self, slot: int) -> Position: ...  # a copy
+    def root(self, slot: int, target: bool = True) -> dict[str, Any]:
+        """What the search of the side to move knows, when idle: to_play (1 black, 2 white), visits, value (-1..1, side to move),
+        score (points, side to move; nan if unknown), simulations (since the last move), nodes, memory_bytes, move (what the
+        parameters choose; -1: resign), and arrays over the legal moves in ascending order: actions uint16, priors float32
+        (noise included), visit_counts, n_v, n_r uint32, w_v, w_r, q (nan unvisited), lcb, lead, target (sums to 1) float64."""
+
+    def children(
+        self, slot: int, path: list[int]
+    ) -> dict[str, Any] | None: ...  # the same arrays below the root, if expanded
+    def stop(self) -> None: ...  # searches end with what is in flight; autoplay games are given up
+    def finished(self) -> list[dict[str, Any]]:
+        """Autoplay games that ended since the last call: slot, seed, size, moves uint16[n] (pass = size * size), colors uint8[n],
+        root_value float32[n] (side to move), visit_offsets int64[n + 1] into visit_actions uint16, visit_counts uint32 and target
+        float32; winner (1, 2, 0 a draw), score (black - white, komi included; nan if resigned), ended ("passes", "resign",
+        "max_moves"), no_resign (resignation was off for this game), simulations."""
+
+    def stats(self) -> dict[str, int]:
+        """Since the pool was made: simulations, rollouts, evaluations (rows), cache_hits, cache_lookups, tickets, moves, games,
+        prunings; and now: tree_bytes, cache_bytes."""
+
+    def collect(self, buffers: list[tuple[NDArray[Any], NDArray[np.float32]]], min_rows: int = 1) -> Ticket:
+        """Advances searches until a batch is full or nothing can move, and writes the leaves' inputs.
+
+        buffers[i]: planes (float32 or uint8 [batch, planes, size, size]) and globals (float32 [batch, 7]) of network i. Fewer
+        than `min_rows` rows are handed out only when no other ticket is out. Waits 2 ms at most, then gives an empty ticket."""
+
+    def apply(
+        self,
+        ticket: Ticket,
+        policy: NDArray[np.float32] | None = None,  # [>= rows, n_actions] logits
+        value: NDArray[np.float32]
+        | None = None,  # [>= rows, 3] logits of win, draw, loss (side to move), or [>= rows] -1..1
+        score: NDArray[np.float32] | None = None,  # [>= rows] points, side to move
+    ) -> None: ...  # ValueError when applied twice, on NaN, on wrong shapes; nothing is changed then
+    def run(self, seconds: float = 0.0, games: int = 0) -> None:
+        """Without networks: works until every slot is idle, `seconds` have passed or `games` autoplay games ended (0: no limit)."""
+
+def gumbel_sequence(considered: int, simulations: int) -> list[int]:
+    """Visits that the root move chosen by each simulation must have (sequential halving as in mctx)."""

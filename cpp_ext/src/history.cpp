@@ -9,14 +9,15 @@ void History<Cap>::start(const Board<Cap>& board, Color to_play) {
   hashes_.clear();
   ever_removed_ = Set::none();
   snapshots_.push_back({{board.stones(BLACK), board.stones(WHITE)}, to_play});
-  hashes_.push_back(board.hash());
+  seen_.fill(0);
+  note(board.hash());
 }
 
 template <int Cap>
 void History<Cap>::push(Turn turn, const Board<Cap>& after, Color to_play, const Set& removed) {
   turns_.push_back(turn);
   snapshots_.push_back({{after.stones(BLACK), after.stones(WHITE)}, to_play});
-  hashes_.push_back(after.hash());
+  note(after.hash());
   ever_removed_ |= removed;
 }
 
@@ -54,6 +55,7 @@ bool History<Cap>::repeats(const Board<Cap>& board, int cell, Color c, KoRule ru
       if (board.at(cell + d) == other && board.n_liberties(board.chain(cell + d)) == 1)
         lift(board.chain(cell + d), other, theirs);
   }
+  if (!(seen_[hash >> 6 & 31] >> (hash & 63) & 1)) return false;
   const Set& black = c == BLACK ? mine : theirs;
   const Set& white = c == BLACK ? theirs : mine;
   for (std::size_t i = hashes_.size(); i-- > 0;) {

@@ -61,11 +61,18 @@ Legality Position<Cap>::legality(int cell, Color c) const {
 
 template <int Cap>
 typename Position<Cap>::Set Position<Cap>::legal(Color c) const {
-  Set result = board_.empties();
-  const Set empties = result;
-  empties.each([&](int bit) {
+  const Set empties = board_.empties();
+  // A play next to an empty point is no suicide and no simple ko; only superko can forbid it.
+  const Set near_empty = empties & (empties.template up<1>() | empties.template down<1>() | empties.template up<G::kStride>() |
+                                    empties.template down<G::kStride>());
+  Set result = empties;
+  (empties - near_empty).each([&](int bit) {
     if (legality(bit + G::kOrigin, c) != Legality::kLegal) result.reset(bit);
   });
+  if (rules_.ko != KoRule::kSimple)
+    (near_empty & history_.ever_removed()).each([&](int bit) {
+      if (history_.repeats(board_, bit + G::kOrigin, c, rules_.ko)) result.reset(bit);
+    });
   return result;
 }
 

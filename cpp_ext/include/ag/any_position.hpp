@@ -19,6 +19,10 @@ class AnyPosition {
   /// Throws std::invalid_argument naming the argument and its range.
   AnyPosition(int size, int ko, bool suicide, int scoring, double komi, bool pass_stones, double white_bonus);
 
+  /// The very position that is given.
+  template <int Cap>
+  explicit AnyPosition(const Position<Cap>& position) : game_(position) {}
+
   /// Calls f with the Position<9>, <13> or <19> inside.
   template <class F>
   decltype(auto) visit(F&& f) const {

@@ -4,6 +4,7 @@
 /// and so is exact; hashes only say where to look.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -48,6 +49,26 @@ class History {
   /// Position after turn i (0: before the first turn).
   const Snapshot& snapshot(std::size_t i) const { return snapshots_[i]; }
   std::size_t n_snapshots() const { return snapshots_.size(); }
+  /// Zobrist hash of the stones of snapshot i.
+  std::uint64_t hash(std::size_t i) const { return hashes_[i]; }
+
+  /// What rewind() needs to forget later turns.
+  struct Mark {
+    std::size_t n_turns;
+    Set ever_removed;
+    std::array<std::uint64_t, 32> seen;
+  };
+  Mark mark() const { return {turns_.size(), ever_removed_, seen_}; }
+  void rewind(const Mark& mark) {
+    turns_.resize(mark.n_turns);
+    snapshots_.resize(mark.n_turns + 1);
+    hashes_.resize(mark.n_turns + 1);
+    ever_removed_ = mark.ever_removed;
+    seen_ = mark.seen;
+  }
+
+  /// Points that a stone was ever removed from: only there can a play (no suicide) repeat a position.
+  const Set& ever_removed() const { return ever_removed_; }
 
   /// A play on `cell` by c, legal otherwise, would recreate an earlier position that the rule forbids.
   bool repeats(const Board<Cap>& board, int cell, Color c, KoRule rule) const;
@@ -57,6 +78,11 @@ class History {
   std::vector<Snapshot> snapshots_;
   std::vector<std::uint64_t> hashes_;  ///< of the stones of each snapshot
   Set ever_removed_;
+  std::array<std::uint64_t, 32> seen_{};  ///< a filter of the hashes: a clear bit says that no snapshot has such a hash
+  void note(std::uint64_t hash) {
+    hashes_.push_back(hash);
+    seen_[hash >> 6 & 31] |= std::uint64_t{1} << (hash & 63);
+  }
 };
 
 }  // namespace ag

@@ -61,6 +61,22 @@ class Position {
   /// Points where the last turn captured.
   Set last_removed() const;
 
+  /// A point of this game that rewind() comes back to after more turns were played: how a search walks its tree.
+  struct Mark {
+    Board<Cap> board;
+    typename History<Cap>::Mark history;
+    int captured[2];
+    Color to_play;
+  };
+  Mark mark() const { return {board_, history_.mark(), {captured_[0], captured_[1]}, to_play_}; }
+  void rewind(const Mark& mark) {
+    board_ = mark.board;
+    history_.rewind(mark.history);
+    captured_[0] = mark.captured[0];
+    captured_[1] = mark.captured[1];
+    to_play_ = mark.to_play;
+  }
+
  private:
   Board<Cap> board_;
   History<Cap> history_;
