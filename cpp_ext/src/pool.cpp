@@ -46,6 +46,9 @@ Pool<G>::Pool(const PoolConfig& config, int n_actions) : config_(config), n_acti
   // With fewer games than threads the playouts of one game are spread over the threads; else each game's thread plays its own.
   context_.rollouts_elsewhere = config.slots < 2 * config.threads && (config.threads > 1 || !config.networks.empty());
   waiting_.resize(config.networks.size());
+  const G empty = new_game<G>(config_, nullptr, 0);
+  for (int symmetry = 0; symmetry < 8; ++symmetry)
+    for (int a = 0; a < n_actions; ++a) symmetries_.push_back(static_cast<std::uint16_t>(empty.transformed(symmetry, a)));
   for (int i = 0; i < config.slots; ++i) slots_.push_back(std::make_unique<Slot>());
   if (context_.rollouts_elsewhere && !config.networks.empty())
     for (int i = 0; i < config.threads; ++i) helpers_.emplace_back([this] { help(); });
@@ -358,7 +361,9 @@ std::shared_ptr<Ticket> Pool<G>::collect(const std::vector<InputBuffer>& buffers
       }
     }
     if (process_task(lock)) continue;
-    if (waited || (outstanding_ == 0 && busy_ == 0)) return ticket;
+    // While no ticket is out, what threads are working on is all that can come: there is nothing better to do than to wait for it.
+    if (outstanding_ == 0 && busy_ == 0) return ticket;
+    if (waited && outstanding_ > 0) return ticket;
     changed_.wait_for(lock, std::chrono::milliseconds(2));
     waited = true;
   }
@@ -386,10 +391,11 @@ void Pool<G>::store(const Request& r, const OutputBuffer& out, std::size_t row) 
   Evaluation& e = s.evaluation;
   if (r.policy) {
     const float* logits = out.policy + row * static_cast<std::size_t>(n_actions_);
+    const std::uint16_t* place = symmetries_.data() + static_cast<std::size_t>(s.symmetry) * static_cast<std::size_t>(n_actions_);
     e.priors.resize(s.moves.size());
     float highest = -3e38f;
     for (std::size_t i = 0; i < s.moves.size(); ++i) {
-      e.priors[i] = logits[s.symmetry ? search.game().transformed(s.symmetry, s.moves[i]) : s.moves[i]];
+      e.priors[i] = logits[place[s.moves[i]]];
       highest = std::max(highest, e.priors[i]);
     }
     double sum = 0;

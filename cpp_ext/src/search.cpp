@@ -314,6 +314,7 @@ void Search<G>::back_up(Simulation<G>& s) {
   const double root_score0 = (root.side == 0 ? 1.0 : -1.0) * static_cast<double>(root.score);
   if (s.terminal) {
     win0 = value0 = result0;
+    if (std::isnan(root_score0) && !rollouts) lead0 = root_score0;  // a mean over finished games alone would mislead
     if (!std::isnan(root_score0)) value0 += score_utility(lead0, (1 - p.score_zero_weight) * root_score0);
   } else if (s.has_value) {
     if (engine_.value >= 0) {

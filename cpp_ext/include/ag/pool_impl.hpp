@@ -69,6 +69,7 @@ class Pool final : public AnyPool {
   // --- fixed ---
   const PoolConfig config_;
   const int n_actions_;
+  std::vector<std::uint16_t> symmetries_;  ///< [8, n_actions]: where each symmetry moves an action
   EvalCache cache_;
   SearchContext context_;
   std::vector<std::unique_ptr<Slot>> slots_;
