@@ -84,10 +84,19 @@ int GoGame<Cap>::transformed(int symmetry, int action) const {
 }
 
 template <int Cap>
-Outcome GoGame<Cap>::rollout(const RolloutStart& start, RolloutKind kind, const RolloutWeights* weights, Rng rng) {
-  const PlayoutResult result = kind == RolloutKind::kSoftmax ? RolloutState<Cap>(start.start, *weights).finish({}, rng, nullptr)
+Outcome GoGame<Cap>::rollout(const RolloutStart& start, RolloutKind kind, const RolloutWeights* weights, Rng rng, const Replies& replies) {
+  const PlayoutResult result = kind == RolloutKind::kSoftmax ? RolloutState<Cap>(start.start, *weights).finish({}, rng, nullptr, replies)
                                                              : light_playout(start.start, {}, rng);
   return outcome_of(result.score - start.komi);
+}
+
+template <int Cap>
+void GoGame<Cap>::learn_reply(int action, ReplyCache& replies) const {
+  const int last = position_.last_cell(0);
+  if (!last || action == n_actions() - 1) return;
+  const Board<Cap>& board = position_.board();
+  const int cell = cell_of(action);
+  replies.learn(position_.to_play(), last, pattern_key3(board, last), cell, pattern_key3(board, cell));
 }
 
 template <int Cap>

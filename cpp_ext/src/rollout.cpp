@@ -417,10 +417,21 @@ inline int RolloutState<Cap>::draw(Rng& rng) {
   }
 }
 
+/// The tree's answer to the last move, where it can be played and its surroundings are the same; else 0.
 template <int Cap>
-int RolloutState<Cap>::step(Rng& rng) {
+int RolloutState<Cap>::known_reply(Rng& rng, const Replies& replies) const {
+  if (!last_cell_ || rng.uniform() >= replies.probability) return 0;
+  std::uint32_t wanted = 0;
+  const int cell = replies.cache->find(to_play_, last_cell_, key_[last_cell_], wanted);
+  if (!cell || weight_[cell][to_play_ - 1] == 0 || key_[cell] != wanted) return 0;
+  return board_.ko() == cell && board_.ko_color() == to_play_ ? 0 : cell;
+}
+
+template <int Cap>
+int RolloutState<Cap>::step(Rng& rng, const Replies& replies) {
   gather_specials();
-  const int cell = draw(rng);
+  int cell = replies.cache ? known_reply(rng, replies) : 0;
+  if (!cell) cell = draw(rng);
   if (cell) {
     passes_ = 0;
     play(cell);
@@ -435,14 +446,14 @@ int RolloutState<Cap>::step(Rng& rng) {
 }
 
 template <int Cap>
-PlayoutResult RolloutState<Cap>::finish(const PlayoutOptions& options, Rng rng, Actions* actions) {
+PlayoutResult RolloutState<Cap>::finish(const PlayoutOptions& options, Rng rng, Actions* actions, const Replies& replies) {
   const SizeTables<Cap>& tables = board_.tables();
   const int limit = options.max_moves > 0 ? options.max_moves : 3 * tables.area;
   int moves = 0;
   int lead = board_.stones(BLACK).count() - board_.stones(WHITE).count();
   while (passes_ < 2 && moves < limit) {
     const int sign = to_play_ == BLACK ? 1 : -1;
-    const int cell = step(rng);
+    const int cell = step(rng, replies);
     ++moves;
     if (actions)
       actions->push_back(static_cast<std::uint16_t>(
@@ -461,6 +472,21 @@ void RolloutState<Cap>::move_weights(std::uint64_t out[G::kSpan]) {
   for (int i = 0; i < n_specials_; ++i)
     if (special_base_[i] != 0) out[special_cell_[i] - G::kOrigin] = special_weight_[i];  // 0 also in the padding
 }
+
+template <int Cap>
+std::uint32_t pattern_key3(const Board<Cap>& board, int cell) {
+  std::uint32_t key = 0;
+  for (int i = 0; i < 8; ++i) {
+    const int q = cell + Geometry<Cap>::kDir12[i];
+    const Color c = board.at(q);
+    const std::uint32_t code = c == OFF ? kCodeOff : c == EMPTY ? kCodeEmpty : stone_code(c, board.n_liberties(board.chain(q)));
+    key |= code << (3 * i);
+  }
+  return key;
+}
+template std::uint32_t pattern_key3(const Board<9>&, int);
+template std::uint32_t pattern_key3(const Board<13>&, int);
+template std::uint32_t pattern_key3(const Board<19>&, int);
 
 template class RolloutState<9>;
 template class RolloutState<13>;

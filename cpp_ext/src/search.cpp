@@ -19,6 +19,7 @@ void Search<G>::reset(const G& game, const EngineSetup& engine, std::uint64_t se
   seed_ = seed;
   tree_.reset(limit);
   first_round_ = n_rounds_ = 0;
+  if (engine.params.rollout_cache) replies_.clear();
   new_root();
 }
 
@@ -127,6 +128,7 @@ bool Search<G>::descend(Simulation<G>& s, Round<G>& round, std::vector<Request>&
   for (;;) {
     Node& n = tree_.node(ref);
     if (n.over || !n.expanded) break;
+    if (engine_.params.rollout_cache) learn_reply(n);
     const int entry = choose(n, *incoming, ref == root_);
     const int index = entry < n.n_edges ? entry : tree_.add_edge(ref, entry);
     Edge& e = tree_.edges(n)[index];
@@ -143,6 +145,15 @@ bool Search<G>::descend(Simulation<G>& s, Round<G>& round, std::vector<Request>&
   taken ? prepare_leaf(s, round, requests) : take_back(s);
   game_.rewind(mark);
   return taken;
+}
+
+/// The most visited move here is the answer that rollouts may repeat.
+template <Game G>
+void Search<G>::learn_reply(const Node& n) {
+  const Edge* best = nullptr;
+  for (int i = 0; i < n.n_edges; ++i)
+    if (const Edge& e = tree_.edges(n)[i]; visits(e) > 0 && (!best || visits(e) > visits(*best))) best = &e;
+  if (best) game_.learn_reply(best->action, replies_);
 }
 
 template <Game G>
@@ -265,7 +276,9 @@ void Search<G>::request(Simulation<G>& s, Round<G>& round, int network, bool pol
 
 template <Game G>
 void Search<G>::play_rollout(Simulation<G>& s) const {
-  s.outcome = G::rollout(*s.rollout_start, engine_.params.rollout_kind(), context_.weights, Rng(mix64(seed_ ^ s.key.a), s.visit));
+  const SearchParams& p = engine_.params;
+  const Replies replies{p.rollout_cache ? &replies_ : nullptr, p.rollout_cache_probability};
+  s.outcome = G::rollout(*s.rollout_start, p.rollout_kind(), context_.weights, Rng(mix64(seed_ ^ s.key.a), s.visit), replies);
   s.rollout_start.reset();
   context_.rollouts.fetch_add(1, std::memory_order_relaxed);
 }

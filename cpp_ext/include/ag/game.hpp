@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ag/reply_cache.hpp"
 #include "ag/search_params.hpp"
 #include "ag/types.hpp"
 
@@ -32,14 +33,10 @@ struct PositionKey {
   friend bool operator==(const PositionKey&, const PositionKey&) = default;
 };
 
-/// Everything a playout needs, taken from a position; copyable to another thread.
-template <class G>
-using RolloutStartOf = typename G::RolloutStart;
-
 template <class G>
 concept Game = std::copy_constructible<G> && requires(G g, const G c, std::uint16_t* actions, float* planes, std::uint8_t* bytes,
                                                        double* priors, const RolloutWeights* weights, Rng rng,
-                                                       const typename G::Mark mark, const typename G::RolloutStart start) {
+                                                       const typename G::Mark mark, const typename G::RolloutStart start, ReplyCache& replies) {
   { c.n_actions() } -> std::convertible_to<int>;
   { c.side() } -> std::convertible_to<int>;          ///< to move: 0 or 1
   { c.turn() } -> std::convertible_to<int>;          ///< turns played since the start of the game
@@ -57,7 +54,8 @@ concept Game = std::copy_constructible<G> && requires(G g, const G c, std::uint1
   { c.write_planes(0, 0, bytes) };
   { c.write_globals(planes) };
   { c.rollout_start() } -> std::same_as<typename G::RolloutStart>;
-  { G::rollout(start, RolloutKind::kLight, weights, rng) } -> std::same_as<Outcome>;
+  { G::rollout(start, RolloutKind::kLight, weights, rng, Replies{}) } -> std::same_as<Outcome>;
+  { c.learn_reply(0, replies) };                     ///< the tree's answer here, for the rollouts
   { c.priors(PriorKind::kRollout, weights, priors) };  ///< [n_actions], sum 1, zero where a policy never plays
 };
 

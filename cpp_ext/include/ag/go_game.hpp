@@ -50,7 +50,8 @@ class GoGame {
   void write_globals(float* out) const { ag::write_globals(position_, out); }
 
   RolloutStart rollout_start() const { return {PlayoutStart<Cap>(position_), position_.rules().komi + position_.rules().white_bonus}; }
-  static Outcome rollout(const RolloutStart& start, RolloutKind kind, const RolloutWeights* weights, Rng rng);
+  static Outcome rollout(const RolloutStart& start, RolloutKind kind, const RolloutWeights* weights, Rng rng, const Replies& replies);
+  void learn_reply(int action, ReplyCache& replies) const;
   void priors(PriorKind kind, const RolloutWeights* weights, double* out) const;
 
  private:

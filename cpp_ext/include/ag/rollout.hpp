@@ -9,6 +9,7 @@
 
 #include "ag/patterns.hpp"
 #include "ag/position.hpp"
+#include "ag/reply_cache.hpp"
 #include "ag/rollout_weights.hpp"
 
 namespace ag {
@@ -60,10 +61,10 @@ class RolloutState {
   RolloutState(const PlayoutStart<Cap>& start, const RolloutWeights& weights);
 
   /// Draws a move for the side to move by the rollout policy and plays it; 0 is a pass.
-  int step(Rng& rng);
+  int step(Rng& rng, const Replies& replies = {});
 
   /// Plays the playout to its end.
-  PlayoutResult finish(const PlayoutOptions& options, Rng rng, Actions* actions);
+  PlayoutResult finish(const PlayoutOptions& options, Rng rng, Actions* actions, const Replies& replies = {});
 
   /// Weights of all moves of the side to move under the rollout policy, by bit; zero where it never plays.
   void move_weights(std::uint64_t out[G::kSpan]);
@@ -81,6 +82,7 @@ class RolloutState {
   void apply_changes();
   void note_last_move();
   int draw(Rng& rng);
+  int known_reply(Rng& rng, const Replies& replies) const;
   int draw_base(Rng& rng) const;
   bool is_special(int cell) const {
     bool found = false;
@@ -144,6 +146,10 @@ class RolloutState {
   std::uint64_t special_base_[kMaxSpecials];
   std::uint64_t special_weight_[kMaxSpecials];
 };
+
+/// The 3x3 key around a cell as RolloutState::key3() gives it, from the board alone.
+template <int Cap>
+std::uint32_t pattern_key3(const Board<Cap>& board, int cell);
 
 /// Probabilities [area + 1] of the rollout policy, by action; the last is the pass, 1 when no move is left.
 template <int Cap>

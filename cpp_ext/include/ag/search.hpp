@@ -145,6 +145,7 @@ class Search {
   bool select_round(std::vector<Request>& requests);
   bool descend(Simulation<G>& s, Round<G>& round, std::vector<Request>& requests);
   void take_back(Simulation<G>& s);
+  void learn_reply(const Node& n);
   void prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Request>& requests);
   void request(Simulation<G>& s, Round<G>& round, int network, bool policy, bool value, std::vector<Request>& requests);
   void back_up(Simulation<G>& s);
@@ -190,6 +191,7 @@ class Search {
   std::vector<double> gumbel_;  ///< noise by action
   std::vector<int> sequence_;   ///< counts of a Gumbel root
   std::int64_t asked_ = 0, selected_ = 0;
+  ReplyCache replies_;          ///< only used with rollout_cache
   bool wants_root_ = false;  ///< the root is to be evaluated even if no simulation is asked for
 
   // --- in flight ----------------------------------------------------------------------------------------

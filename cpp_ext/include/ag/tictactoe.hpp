@@ -61,7 +61,7 @@ class TicTacToe {
   void write_globals(float* out) const { std::fill_n(out, 7, 0.0f); }
 
   RolloutStart rollout_start() const { return {stones_, side()}; }
-  static Outcome rollout(const RolloutStart& start, RolloutKind /*kind*/, const RolloutWeights* /*weights*/, Rng rng) {
+  static Outcome rollout(const RolloutStart& start, RolloutKind /*kind*/, const RolloutWeights* /*weights*/, Rng rng, const Replies& /*replies*/) {
     TicTacToe game;
     game.stones_ = start.stones;
     while (!game.is_over()) {
@@ -71,6 +71,7 @@ class TicTacToe {
     }
     return game.outcome();
   }
+  void learn_reply(int /*action*/, ReplyCache& /*replies*/) const {}
   void priors(PriorKind /*kind*/, const RolloutWeights* /*weights*/, double* out) const {
     std::uint16_t actions[9];
     const int n = legal(actions);

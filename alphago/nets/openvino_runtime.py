@@ -1,0 +1,147 @@
+"""Networks on the CPU through OpenVINO: fp32, bf16, and int8 after calibration.
+
+Evaluators that share a compiled model each have an inference request of their own; the model has one stream, with its share of
+the threads, for each of them, so that worker threads run batches side by side without waiting for one another.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+
+from alphago.nets.architecture import GLOBALS, NetworkError
+from alphago.nets.evaluator import Floats, Outputs, PlayModule, check_fit, new_buffers
+from alphago.nets.modules import Network, folded
+
+PRECISIONS = ("fp32", "bf16", "int8")
+
+
+def convert(network: Network, size: int, batch: int) -> Any:
+    """An openvino.Model of fixed shape with the heads that a search asks for."""
+    import openvino
+
+    module = PlayModule(folded(network)).eval()
+    example = (
+        torch.zeros(batch, network.architecture.planes, size, size),
+        torch.zeros(batch, GLOBALS),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer warns that the board size becomes a constant: it is meant to
+        model = openvino.convert_model(module, example_input=example)
+    model.reshape({0: list(example[0].shape), 1: list(example[1].shape)})
+    return model
+
+
+class _Shared:
+    """What clones share: the compiled model, replaced by swap_weights."""
+
+    def __init__(self, network: Network, size: int, batch: int, precision: str, workers: int, threads: int) -> None:
+        self.size, self.batch, self.precision = size, batch, precision
+        self.workers, self.threads = workers, threads
+        self.generation = 0
+        self.compile(network)
+
+    def compile(self, network: Network) -> None:
+        import openvino
+
+        self.network = network
+        self.module = PlayModule(network)
+        model = convert(network, self.size, self.batch)
+        if self.precision == "int8":
+            from alphago.nets.int8 import quantized
+
+            model = quantized(model, network, self.size, self.batch)
+        config: dict[str, Any] = {
+            "NUM_STREAMS": self.workers,
+            "INFERENCE_NUM_THREADS": self.threads,
+            "INFERENCE_PRECISION_HINT": "f32" if self.precision == "fp32" else "bf16",
+            "ENABLE_CPU_PINNING": False,
+        }
+        self.compiled = openvino.Core().compile_model(model, "CPU", config)
+        self.generation += 1
+
+
+class OpenVinoEvaluator:
+    """An `Evaluator` on OpenVINO.
+
+    Args:
+        network: from `build` or `load_network`.
+        size, batch: of the one graph that is compiled.
+        precision: one of `PRECISIONS`. bf16 is slow where the processor has no such instructions.
+        workers: evaluators (this one and its clones) that will run at the same time.
+        threads: of all of them together.
+
+    Raises:
+        NetworkError: the network does not fit the size.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        size: int,
+        batch: int,
+        *,
+        precision: str = "bf16",
+        workers: int = 1,
+        threads: int = 1,
+        _shared: _Shared | None = None,
+    ) -> None:
+        check_fit(network, size, batch)
+        if precision not in PRECISIONS:
+            raise NetworkError(f"openvino: precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        self._shared = _shared or _Shared(network, size, batch, precision, workers, threads)
+        self._generation = 0
+        self._bound: tuple[int, int] | None = None
+        self._renew()
+
+    def _renew(self) -> None:
+        self._request = self._shared.compiled.create_infer_request()
+        self._generation = self._shared.generation
+        self._bound = None
+
+    @property
+    def feature_set(self) -> str:
+        return self._shared.network.architecture.feature_set
+
+    @property
+    def size(self) -> int:
+        return self._shared.size
+
+    @property
+    def batch(self) -> int:
+        return self._shared.batch
+
+    def describe(self) -> str:
+        s = self._shared
+        return f"openvino {s.precision}, batch {s.batch}, {s.workers} x {max(1, s.threads // s.workers)} threads"
+
+    def buffers(self) -> tuple[Floats, Floats]:
+        return new_buffers(self._shared.network, self.size, self.batch)
+
+    def evaluate(self, planes: Floats, globals_: Floats) -> Outputs:
+        import openvino
+
+        if self._generation != self._shared.generation:
+            self._renew()
+        key = (planes.ctypes.data, globals_.ctypes.data)
+        if self._bound != key:
+            self._inputs = (openvino.Tensor(planes, shared_memory=True), openvino.Tensor(globals_, shared_memory=True))
+            for i, tensor in enumerate(self._inputs):
+                self._request.set_input_tensor(i, tensor)
+            self._bound = key
+        self._request.infer()
+        arrays = [self._request.get_output_tensor(i).data for i in range(len(self._shared.module.heads))]
+        return self._shared.module.outputs([np.asarray(a) for a in arrays])
+
+    def clone(self) -> OpenVinoEvaluator:
+        s = self._shared
+        return OpenVinoEvaluator(s.network, s.size, s.batch, precision=s.precision, _shared=s)
+
+    def swap_weights(self, network: Network) -> None:
+        """OpenVINO prepares weights when it compiles, so this converts and compiles anew: about two seconds."""
+        if network.architecture != self._shared.network.architecture:
+            raise NetworkError("swap_weights: the networks have different architectures")
+        self._shared.compile(network)
