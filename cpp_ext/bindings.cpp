@@ -195,6 +195,8 @@ nb::dict build_info() {
 }  // namespace
 
 NB_MODULE(_core, m) {
+  nb::set_leak_warnings(false);  // objects that live until the program ends, in a notebook or a module, are no one's mistake
+
   m.attr("MIN_SIZE") = kMinSize;
   m.attr("MAX_SIZE") = kMaxSize;
   m.attr("BUILD_INFO") = build_info();

@@ -165,7 +165,9 @@ NodeReport Pool<G>::root(int slot, bool target, int& move, std::uint64_t& simula
   Slot& s = idle_slot(slot);
   const std::scoped_lock lock(s.mutex);
   const Search<G>& search = active(s);
-  move = wants_to_resign(search) ? -1 : search.choose_move();
+  const SearchParams& p = search.engine().params;
+  const bool resigns = p.resign_turns <= 1 && search.game().turn() >= p.resign_min_turn && is_lost(search);
+  move = resigns ? -1 : search.choose_move();
   simulations = static_cast<std::uint64_t>(search.simulations());
   nodes = search.tree().n_nodes();
   bytes = search.tree().bytes_held();
@@ -337,6 +339,8 @@ std::shared_ptr<Ticket> Pool<G>::collect(const std::vector<InputBuffer>& buffers
                                 std::to_string(buffers.size()));
   std::unique_lock lock(mutex_);
   bool waited = false;
+  // Searches that need no network for long (finished games, cached positions) must not keep the caller from looking at its clock.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(10);
   for (;;) {
     int fullest = -1;
     bool is_full = false;
@@ -348,7 +352,8 @@ std::shared_ptr<Ticket> Pool<G>::collect(const std::vector<InputBuffer>& buffers
         is_full = full;
       }
     }
-    if (!is_full && process_ready(lock, 8)) continue;
+    const bool late = std::chrono::steady_clock::now() >= end;
+    if (!is_full && !late && process_ready(lock, 8)) continue;
     if (fullest >= 0) {
       auto& queue = waiting_[static_cast<std::size_t>(fullest)];
       if (static_cast<int>(queue.size()) >= min_rows || outstanding_ == 0) {
@@ -360,6 +365,7 @@ std::shared_ptr<Ticket> Pool<G>::collect(const std::vector<InputBuffer>& buffers
         break;
       }
     }
+    if (late) return ticket;
     if (process_task(lock)) continue;
     // While no ticket is out, what threads are working on is all that can come: there is nothing better to do than to wait for it.
     if (outstanding_ == 0 && busy_ == 0) return ticket;
@@ -458,6 +464,8 @@ void Pool<G>::apply(Ticket& ticket, const OutputBuffer& out) {
   };
   check(policy ? out.policy : nullptr, rows * static_cast<std::size_t>(n_actions_), "policy", policy);
   check(value ? out.value : nullptr, rows * static_cast<std::size_t>(out.value_width), "value", value);
+  for (std::size_t i = 0; value && out.value_width == 1 && i < rows; ++i)
+    if (std::abs(out.value[i]) > 1.001f) throw std::invalid_argument("value: row " + std::to_string(i) + " is beyond -1..1");
   check(value ? out.score : nullptr, rows, "score", false);
   ticket.applied = true;
   for (std::size_t i = 0; i < rows; ++i) store(ticket.requests[i], out, i);

@@ -4,9 +4,9 @@
 namespace ag {
 
 template <Game G>
-bool Pool<G>::wants_to_resign(const Search<G>& search) const {
+bool Pool<G>::is_lost(const Search<G>& search) const {
   const SearchParams& p = search.engine().params;
-  if (p.resign_threshold <= -1 || search.game().turn() < p.resign_min_turn) return false;
+  if (p.resign_threshold <= -1) return false;
   return search.root_value() < p.resign_threshold && search.best_child_value() < p.resign_threshold;
 }
 
@@ -29,8 +29,8 @@ bool Pool<G>::play_move(Slot& slot) {
   record.simulations += search.simulations();
 
   int& below = slot.turns_below_threshold[side];
-  below = wants_to_resign(search) ? below + 1 : 0;
-  if (below >= p.resign_turns && !record.no_resign) {
+  below = is_lost(search) ? below + 1 : 0;
+  if (below >= p.resign_turns && search.game().turn() >= p.resign_min_turn && !record.no_resign) {
     const int winner0 = side == 0 ? -1 : 1;
     finish(slot, "resign", {winner0, std::numeric_limits<float>::quiet_NaN()});
     return false;
@@ -42,7 +42,7 @@ bool Pool<G>::play_move(Slot& slot) {
   record.colors.push_back(static_cast<std::uint8_t>(side + 1));
   record.root_value.push_back(static_cast<float>(report.value));
   for (std::size_t i = 0; i < report.actions.size(); ++i) {
-    if (!report.visit_counts[i] && report.target[i] < 1e-4) continue;
+    if (!report.visit_counts[i] && p.root_kind() == ChooserKind::kPuct) continue;  // Gumbel's target covers every legal move
     record.visit_actions.push_back(report.actions[i]);
     record.visit_counts.push_back(report.visit_counts[i]);
     record.target.push_back(static_cast<float>(report.target[i]));
@@ -65,7 +65,7 @@ bool Pool<G>::play_move(Slot& slot) {
 }
 
 #define AG_INSTANTIATE(G)                                                    \
-  template bool Pool<G>::wants_to_resign(const Search<G>&) const;            \
+  template bool Pool<G>::is_lost(const Search<G>&) const;            \
   template void Pool<G>::finish(Slot&, const char*, const Outcome&);         \
   template bool Pool<G>::play_move(Slot&);
 AG_FOR_EACH_GAME(AG_INSTANTIATE)

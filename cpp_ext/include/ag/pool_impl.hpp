@@ -62,7 +62,7 @@ class Pool final : public AnyPool {
   void help();
 
   // --- self_play.cpp: games that play themselves ---
-  bool wants_to_resign(const Search<G>& search) const;
+  bool is_lost(const Search<G>& search) const;  ///< root and best child are below the threshold of resignation
   bool play_move(Slot& slot);
   void finish(Slot& slot, const char* ended, const Outcome& outcome);
 

@@ -1,0 +1,211 @@
+"""One game that is searched move by move, its tree kept between moves: what a bot, an analysis or a notebook talks to."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alphago import _core
+from alphago.errors import AlphaGoError
+from alphago.search.params import SearchParams
+
+if TYPE_CHECKING:
+    from alphago.nets.evaluator import Evaluator
+
+UNLIMITED: Final = 100_000_000
+_SLICE_SECONDS: Final = 0.02
+"""How long the core works before time is looked at: well under the 50 ms within which a search stops."""
+
+
+class PlayerError(AlphaGoError):
+    """A search that cannot be started or a move that cannot be played; the message says why."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a search knows at the root. Values are from the side to move, in -1..1; arrays are over the legal moves, ascending."""
+
+    to_play: int
+    """1 black, 2 white."""
+    move: int
+    """The action that the parameters choose (pass = size * size); -1 resigns."""
+    visits: int
+    value: float
+    score: float
+    """Points by which the side to move is ahead; NaN when nothing predicts it."""
+    seconds: float
+    actions: NDArray[np.uint16]
+    visit_counts: NDArray[np.uint32]
+    priors: NDArray[np.float32]
+    q: NDArray[np.float64]
+    """Mean value of each move; NaN where it was not tried."""
+    lead: NDArray[np.float64]
+    target: NDArray[np.float64]
+    """The improved policy; sums to 1."""
+
+
+class Player:
+    """Searches one game. `search` thinks and returns; `ponder` thinks in the background until the next call.
+
+    Args:
+        params: how to search.
+        size: board size.
+        evaluators: the networks, policy first; one that gives both policy and value stands for both. None: no network.
+        weights: of the rollout policy, where `params` use it.
+        threads: of rollouts (and of the search, without networks).
+        memory_mib: limit of the tree, kept by pruning.
+
+    Thread safety: one calling thread; `stop` may be called from any.
+    """
+
+    def __init__(
+        self,
+        params: SearchParams,
+        *,
+        size: int = 9,
+        evaluators: Sequence[Evaluator] = (),
+        weights: _core.RolloutWeights | None = None,
+        threads: int = 1,
+        memory_mib: float = 512,
+        cache_mib: float = 64,
+    ) -> None:
+        if len(evaluators) > 2:
+            raise PlayerError(f"a player has at most a policy and a value network, got {len(evaluators)} networks")
+        for evaluator in evaluators:
+            if evaluator.size != size:
+                raise PlayerError(
+                    f"the network was prepared for {evaluator.size}x{evaluator.size}, the game is {size}x{size}"
+                )
+        self.params = params
+        self._evaluators = list(evaluators)
+        self._pool = _core.SearchPool(
+            size=size,
+            networks=[e.feature_set for e in evaluators],
+            threads=threads,
+            memory_mib=memory_mib,
+            cache_mib=cache_mib,
+            weights=weights,
+        )
+        self._buffers = [e.buffers() for e in evaluators]
+        self._thread: threading.Thread | None = None
+        self._failure: Exception | None = None
+        self._stopping = threading.Event()
+        self.new_game()
+
+    def new_game(self, position: _core.Position | None = None, *, seed: int = 0) -> None:
+        """Start from `position` (None: the empty board, komi 7.5), forgetting the tree."""
+        self.stop()
+        policy, value = {0: (-1, -1), 1: (0, 0), 2: (0, 1)}[len(self._evaluators)]
+        try:
+            engine = _core.Engine(self.params.core(), policy, value)
+            self._pool.start(0, seed, [engine], position)
+        except ValueError as error:
+            raise PlayerError(str(error)) from None
+
+    @property
+    def position(self) -> _core.Position:
+        """A copy of the position that is searched."""
+        return self._pool.position(0)
+
+    def play(self, action: int) -> None:
+        """Play a move for the side to move; the part of the tree below it is kept.
+
+        Raises:
+            PlayerError: the move is not legal, or the game is over.
+        """
+        self.stop()
+        try:
+            self._pool.play(0, action)
+        except ValueError as error:
+            raise PlayerError(str(error)) from None
+
+    def search(self, simulations: int | None = None, *, seconds: float | None = None) -> Report:
+        """Think for so many simulations, so long, or until either is spent; `params.simulations` when neither is given.
+
+        Raises:
+            PlayerError: the game is over.
+            KeyboardInterrupt: Ctrl-C; the tree stays usable.
+        """
+        self.stop()
+        self._stopping.clear()
+        if simulations is None and seconds is None:
+            simulations = self.params.simulations
+        start = time.perf_counter()
+        deadline = None if seconds is None else start + seconds
+        self._ask(UNLIMITED if simulations is None else simulations)
+        try:
+            self._work(deadline)
+        except KeyboardInterrupt:
+            self._drain()
+            raise
+        return self.report(time.perf_counter() - start)
+
+    def ponder(self) -> None:
+        """Think in the background, on the opponent's time, until stop(), play(), search() or new_game()."""
+        self.stop()
+        if self.position.is_over:
+            return
+        self._stopping.clear()
+        self._ask(UNLIMITED)
+
+        def think() -> None:
+            try:
+                self._work(None)
+            except Exception as error:  # noqa: BLE001  # raised again by stop(), in the thread that called ponder()
+                self._failure = error
+
+        self._thread = threading.Thread(target=think, name="pondering", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End a search in progress, in a few milliseconds beyond the evaluation under way. What was found stays in the tree."""
+        self._stopping.set()
+        self._pool.stop()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+            self._thread = None
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def report(self, seconds: float = 0.0) -> Report:
+        """What is known now. Not while pondering: stop() first."""
+        root: dict[str, Any] = self._pool.root(0)
+        return Report(
+            **{name: root[name] for name in ("to_play", "move", "visits", "value", "score")},
+            **{name: root[name] for name in ("actions", "visit_counts", "priors", "q", "lead", "target")},
+            seconds=seconds,
+        )
+
+    def _ask(self, simulations: int) -> None:
+        try:
+            self._pool.search(0, simulations)
+        except ValueError as error:
+            raise PlayerError(str(error)) from None
+
+    def _work(self, deadline: float | None) -> None:
+        while not self._pool.is_idle(0):
+            if self._stopping.is_set() or (deadline is not None and time.perf_counter() >= deadline):
+                self._pool.stop()
+            self._step()
+
+    def _step(self) -> None:
+        if not self._evaluators:
+            self._pool.run(seconds=_SLICE_SECONDS)
+            return
+        ticket = self._pool.collect(self._buffers)
+        if ticket.rows:
+            out = self._evaluators[ticket.network].evaluate(*self._buffers[ticket.network])
+            self._pool.apply(ticket, out.policy, out.value, out.score)
+
+    def _drain(self) -> None:
+        """Bring back what is in flight, so that the tree can be used again."""
+        self._pool.stop()
+        while not self._pool.is_idle(0):
+            self._step()
