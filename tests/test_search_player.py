@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from alphago import _core
+from alphago.nets.evaluator import Outputs
 from alphago.nets.rollout import load_rollout_weights
 from alphago.search import search_params
 from alphago.search.player import Player, PlayerError
@@ -29,8 +30,6 @@ class Even:
         return np.zeros((8, 17, 5, 5), np.float32), np.zeros((8, 7), np.float32)
 
     def evaluate(self, planes, globals_):  # type: ignore[no-untyped-def]
-        from alphago.nets.evaluator import Outputs
-
         time.sleep(self.delay)
         return Outputs(np.zeros((8, 26), np.float32), np.zeros((8, 3), np.float32), None)
 
