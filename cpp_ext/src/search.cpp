@@ -237,8 +237,8 @@ void Search<G>::prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Requ
     // A leaf that is in flight already gets another playout: visits to come count too.
     const Edge& e = tree_.edges(tree_.node(s.path.back().node))[s.path.back().edge];
     s.visit = e.n_r + e.in_flight - 1u;
-    s.rollout_start = std::make_unique<typename G::RolloutStart>(game_.rollout_start());
     if (context_.rollouts_elsewhere) {
+      s.rollout_start = std::make_unique<typename G::RolloutStart>(game_.rollout_start());
       round.pending.fetch_add(1, std::memory_order_relaxed);
       Request r;
       r.slot = slot_;
@@ -248,7 +248,7 @@ void Search<G>::prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Requ
       r.network = Request::kRolloutTask;
       requests.push_back(r);
     } else {
-      play_rollout(s);
+      play_rollout(s, game_.rollout_start());
     }
   }
 }
@@ -275,11 +275,10 @@ void Search<G>::request(Simulation<G>& s, Round<G>& round, int network, bool pol
 }
 
 template <Game G>
-void Search<G>::play_rollout(Simulation<G>& s) const {
+void Search<G>::play_rollout(Simulation<G>& s, const typename G::RolloutStart& start) const {
   const SearchParams& p = engine_.params;
   const Replies replies{p.rollout_cache ? &replies_ : nullptr, p.rollout_cache_probability};
-  s.outcome = G::rollout(*s.rollout_start, p.rollout_kind(), context_.weights, Rng(mix64(seed_ ^ s.key.a), s.visit), replies);
-  s.rollout_start.reset();
+  s.outcome = G::rollout(start, p.rollout_kind(), context_.weights, Rng(mix64(seed_ ^ s.key.a), s.visit), replies);
   context_.rollouts.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -397,7 +396,7 @@ void Search<G>::prune() {
   template void Search<G>::ask(std::int64_t);                                                                 \
   template void Search<G>::play(int);                                                                         \
   template bool Search<G>::advance(std::vector<Request>&, int);                                               \
-  template void Search<G>::play_rollout(Simulation<G>&) const;                                                \
+  template void Search<G>::play_rollout(Simulation<G>&, const typename G::RolloutStart&) const;               \
   template void Search<G>::write_inputs<float>(const Request&, int, float*, float*);                          \
   template void Search<G>::write_inputs<std::uint8_t>(const Request&, int, std::uint8_t*, float*);            \
   template G Search<G>::make_empty();

@@ -123,7 +123,10 @@ class Search {
   template <class T>
   void write_inputs(const Request& r, int feature_set, T* planes, float* globals);
   /// Plays the rollout of a request of kind kRolloutTask.
-  void play_rollout(Simulation<G>& s) const;
+  void play_rollout(Simulation<G>& s) const {
+    play_rollout(s, *s.rollout_start);
+    s.rollout_start.reset();
+  }
 
   NodeReport report(bool with_target) const { return report_at(root_, root_edge_, with_target, true); }
   /// Nothing when there is no expanded position at the end of the path.
@@ -145,6 +148,7 @@ class Search {
   bool select_round(std::vector<Request>& requests);
   bool descend(Simulation<G>& s, Round<G>& round, std::vector<Request>& requests);
   void take_back(Simulation<G>& s);
+  void play_rollout(Simulation<G>& s, const typename G::RolloutStart& start) const;
   void learn_reply(const Node& n);
   void prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Request>& requests);
   void request(Simulation<G>& s, Round<G>& round, int network, bool policy, bool value, std::vector<Request>& requests);
