@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SELFPLAY_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ EDITABLE := $(PIP) install --quiet -c constraints.txt --no-build-isolation -C cm
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test test-all cpp-test lint gnugo selfplay bench bench-playouts bench-features tsan clean
+.PHONY: help setup test test-all cpp-test lint gnugo selfplay bench bench-playouts bench-features bench-search tsan clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -81,8 +82,8 @@ lint: $(VENV)/.dev  ## ruff and mypy
 
 # --- the program --------------------------------------------------------------------------------------------------------
 
-selfplay: $(VENV)/.core  ## the main job; until the search lands, the playout benchmark
-	$(BIN)/alphago bench playouts
+selfplay: $(VENV)/.core  ## the main job: 1,000 games of self-play on 9x9, into a new folder of runs/
+	$(BIN)/selfplay --games 1000 $(SELFPLAY_ARGS)
 
 bench: $(VENV)/.bench  ## every row of docs/benchmarks.md, with its ratio to a peer measured in the same run
 	$(BIN)/python benchmarks/peers.py $(BENCH_ARGS)
@@ -92,6 +93,9 @@ bench-playouts: $(VENV)/.bench  ## the playout rows alone
 
 bench-features: $(VENV)/.bench  ## the input plane rows alone
 	$(BIN)/python benchmarks/peers.py --only features $(BENCH_ARGS)
+
+bench-search: $(VENV)/.bench  ## the search rows alone
+	$(BIN)/python benchmarks/peers.py --only search $(BENCH_ARGS)
 
 clean:  ## remove .venv, builds and caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,25 +1,24 @@
 """The `alphago` command: a roof over the modules of `alphago.commands`, which are imported when they are called.
 
-A user's mistake is one line on stderr and exit status 2, a broken installation exit status 1, Ctrl-C 130.
+`alphago.console` says how it ends: a user's mistake is one line on stderr and exit status 2.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
 import typer.core
 
-from alphago.errors import AlphaGoError
+from alphago import console
 from alphago.messages import did_you_mean
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "bench": ("alphago.commands.bench", "Measure playouts and input planes per second."),
+    "bench": ("alphago.commands.bench", "Measure playouts, input planes, search and self-play per second."),
     "doctor": ("alphago.commands.doctor", "Show what this machine and installation offer, and what is missing."),
+    "nets": ("alphago.commands.nets", "Make and describe network files."),
 }
 """Subcommand: its module, and its line in the help (here, so that help imports no module)."""
 
@@ -68,32 +67,7 @@ def _alphago(
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line (`sys.argv` when `args` is None) and exit with its status."""
-    try:
-        status = typer.main.get_command(app).main(args=args, prog_name="alphago", standalone_mode=False)
-        sys.stdout.flush()
-    except (KeyboardInterrupt, typer.Abort):
-        status = 130
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`). Python flushes stdout again on exit; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    except Exception as error:  # noqa: BLE001  # _explain raises again what is nobody's mistake but ours
-        status, text = _explain(error)
-        print(text, file=sys.stderr)
-    sys.exit(status or 0)
-
-
-def _explain(error: Exception) -> tuple[int, str]:
-    """Exit status and text of an error that is the user's or the installation's; any other is raised again as it is."""
-    if type(error).__name__ == "NoArgsIsHelpError":  # a group called without a subcommand: the text is its help
-        return 2, str(error)
-    if hasattr(error, "format_message"):  # Typer's usage errors; their base class has moved between its versions
-        return 2, f"alphago: {' '.join(error.format_message().split())}"
-    if isinstance(error, AlphaGoError):
-        return 2, f"alphago: {error}"
-    if isinstance(error, ImportError) and "_core" in str(error):
-        return 1, f"alphago: the compiled core cannot be loaded ({error}); `alphago doctor` says more"
-    raise error
+    console.run(app, "alphago", args)
 
 
 if __name__ == "__main__":

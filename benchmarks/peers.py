@@ -4,7 +4,7 @@ The peer is OpenSpiel's C++ MCTS (`pip install open-spiel`) with one random roll
 which holds one descent of its tree and one rollout. Machines are noisy and differ: the ratio is what counts.
 
     make bench                               every row
-    make bench-playouts, make bench-features some rows
+    make bench-playouts, make bench-features, make bench-search    some rows
     make bench BENCH_ARGS="--rounds 9 --json runs/bench.json"
 
 Each round measures every row, ours and the peer straight after one another; the table shows medians over the rounds, and the
@@ -28,6 +28,7 @@ import pyspiel
 
 from alphago import _core
 from alphago.commands import bench
+from alphago.commands.bench_search import SLOTS, search_row
 from alphago.errors import AlphaGoError
 from alphago.nets.rollout import load_rollout_weights
 
@@ -43,8 +44,8 @@ GAMES = {9: "data/expert-9x9.sgfs.gz", 19: "data/tygem-9d/2016-07.sgfs.gz"}
 class Row:
     """One line of the table: what is measured, and the ratios to the peer that it is held to."""
 
-    kind: str  # "playouts" or "features"
-    what: str  # policy or feature set
+    kind: str  # "playouts", "features" or "search"
+    what: str  # policy, feature set or evaluator
     size: int
     must: float
     aim: float
@@ -53,6 +54,9 @@ class Row:
     def title(self) -> str:
         if self.kind == "playouts":
             return f"{self.what} playouts {self.size}x{self.size}"
+        if self.kind == "search":
+            games = f"{SLOTS[self.what]} games at once" if SLOTS[self.what] > 1 else "one game"
+            return f"search, {self.what} evaluator, {self.size}x{self.size}, {games}"
         return f"{self.what} planes, {self.size}x{self.size} mid-game positions"
 
 
@@ -64,6 +68,8 @@ ROWS = (
     Row("features", "alphago48", 19, 27, 70),
     Row("features", "rich", 9, 9, 18),
     Row("features", "rich-fast", 9, 35, 70),
+    Row("search", "uniform", 9, 35, 60),
+    Row("search", "rollout", 9, 2.8, 4.5),
 )
 
 
@@ -116,6 +122,10 @@ def our_measurements(rows: list[Row], options: argparse.Namespace) -> list[Calla
                     "playouts_per_second"
                 ]
             )
+        if row.kind == "search":
+            return lambda: float(
+                search_row(row.size, row.what, options.seconds, 1, options.seed)["simulations_per_second"]
+            )
         return lambda: float(
             bench.feature_row(samples[row.size], row.what, options.dtype, options.seconds, 1)["positions_per_second"]
         )
@@ -164,7 +174,7 @@ def markdown(results: list[dict[str, Any]]) -> str:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Ours against OpenSpiel's C++ MCTS, in turns, in one run.")
-    parser.add_argument("--only", choices=["playouts", "features"], help="some rows alone")
+    parser.add_argument("--only", choices=["playouts", "features", "search"], help="some rows alone")
     parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured (default 5)")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of each of our measurements (default 1)")
     parser.add_argument("--seed", type=int, default=0)

@@ -21,13 +21,14 @@ Floats: TypeAlias = NDArray[np.float32]
 Buffers: TypeAlias = list[tuple[NDArray[Any], Floats]]
 DEFAULTS: Params = {name: default for name, _, default, _, _ in _core.SEARCH_PARAMS}
 N_GLOBALS = 7
+STONE_SCORING = 2  # of _core.Position
 
 
 # --- games for the reference ------------------------------------------------------------------------------------------
 
 
 class Go:
-    """A core position for the reference: over after two passes or at the length limit, scored by area."""
+    """A core position for the reference: over after two passes or at the length limit, scored by area (or stones)."""
 
     def __init__(self, position: _core.Position, max_moves: int = 0):
         self.position = position
@@ -50,7 +51,11 @@ class Go:
         return self.position.is_over or self.position.move_count >= self.max_moves
 
     def outcome(self) -> tuple[int, float]:
-        score = float(self.position.area().sum()) - self.position.komi - self.position.white_bonus
+        stones = self.position.stones()
+        points = int((stones == 1).sum()) - int((stones == 2).sum())
+        if self.position.scoring != STONE_SCORING:
+            points = int(self.position.area().sum())
+        score = points - self.position.komi - self.position.white_bonus
         return (score > 0) - (score < 0), score
 
 

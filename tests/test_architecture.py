@@ -13,7 +13,15 @@ from conftest import ROOT
 
 # Lowest first. A layer may import those below it and itself; packages that share a layer do not know each other.
 LAYERS: list[set[str]] = [
-    {"alphago", "alphago._core", "alphago.configs", "alphago.errors", "alphago.messages"},
+    {
+        "alphago",
+        "alphago._core",
+        "alphago.configs",
+        "alphago.console",
+        "alphago.errors",
+        "alphago.machine",
+        "alphago.messages",
+    },
     {"alphago.go"},
     {"alphago.nets"},
     {"alphago.search", "alphago.data"},

@@ -101,6 +101,30 @@ def test_finished_games_are_games(both: bool) -> None:
         assert game["simulations"] == sum(params[i % len(params)]["simulations"] for i in range(n))
 
 
+@pytest.mark.parametrize("engines", [1, 2])
+@pytest.mark.parametrize("extra", [{}, {"reuse_tree": False}, {"root": "gumbel"}, {"rollouts": "light"}])
+def test_self_play_is_search_and_play(extra: Params, engines: int) -> None:
+    """A game by hand, `simulations` more at every turn, is the game that the pool plays by itself."""
+    net = FakeNet(seed=1)
+    params: list[Params] = [
+        {"simulations": n, "noise_fraction": 0.0 if "root" in extra else 0.25, **extra} for n in (20, 9)[:engines]
+    ]
+    (game,) = play_all(params, [77], [net], slots=1).values()
+    pool = pool_for(5, [net])
+    pool.start(0, 77, [engine(p, 0, 0) for p in params])
+    for i, move in enumerate(game["moves"].tolist()):
+        pool.search(0, int(params[i % engines]["simulations"]))
+        drive(pool, [net])
+        root = pool.root(0)
+        assert root["move"] == move
+        assert float(game["root_value"][i]) == pytest.approx(root["value"], abs=1e-6)
+        entries = slice(game["visit_offsets"][i], game["visit_offsets"][i + 1])
+        counts = dict(zip(root["actions"].tolist(), root["visit_counts"].tolist(), strict=True))
+        assert [counts[a] for a in game["visit_actions"][entries].tolist()] == game["visit_counts"][entries].tolist()
+        pool.play(0, move)
+    assert pool.is_idle(0) and len(game["moves"]) > 5
+
+
 def test_max_moves() -> None:
     pool = pool_for(5)
     pool.start(0, 1, [engine({"simulations": 3})], autoplay=True, max_moves=7)

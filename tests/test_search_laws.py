@@ -165,6 +165,30 @@ def test_reuse_equals_fresh_search(puct: str, evaluator: str) -> None:
     same_tree(pool, searched(position, params, kept + 100, net), roots=SAME_ROOT)
 
 
+def test_each_side_keeps_its_own_tree() -> None:
+    """With two engines each searches at its own turns; both trees follow every move."""
+    net = FakeNet(seed=5)
+    pool, turns, last = pool_for(5, [net]), 0, -1
+    pool.start(0, 1, [engine({}, 0, 0), engine({"c_init": 2.0}, 0, 0)], middle())
+    hoped: dict[int, dict[int, int]] = {}
+    for turn in range(8):
+        root = pool.root(0)
+        side = int(root["to_play"])
+        if side in hoped:
+            assert int(root["visits"]) == hoped[side].get(last, 1) - 1
+            turns += int(root["visits"]) > 0
+        pool.search(0, 120)
+        drive(pool, [net])
+        root = pool.root(0)
+        last = int(root["actions"][np.argmax(root["visit_counts"][:-1])])
+        below = pool.children(0, [last])
+        assert below is not None
+        hoped[side] = dict(zip(below["actions"].tolist(), below["visit_counts"].tolist(), strict=True))
+        pool.play(0, last)
+        assert turn < 2 or turns > 0
+    assert turns >= 3
+
+
 def test_without_reuse_every_search_is_fresh() -> None:
     params: Params = {"reuse_tree": False}
     position, net = middle(), FakeNet(seed=5)

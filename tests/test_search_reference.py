@@ -6,6 +6,8 @@ Visit counts are compared one for one, sums and priors up to rounding, at the ro
 from __future__ import annotations
 
 import math
+import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,7 +79,37 @@ CASES: dict[str, Params] = {
     "gumbel-root": {"root": "gumbel", "gumbel_scale": 0},
     "gumbel-interior": {"interior": "gumbel"},
     "gumbel": {"root": "gumbel", "interior": "gumbel", "gumbel_scale": 0, "gumbel_considered": 4, "gumbel_c_visit": 10},
+    "gumbel-no-virtual-loss": {"root": "gumbel", "gumbel_scale": 0, "leaves_in_flight": 5, "virtual_loss": 0},
     "gumbel-leaves-4": {"root": "gumbel", "interior": "gumbel", "gumbel_scale": 0, "leaves_in_flight": 4},
+}
+
+
+NETWORKS = {"none": (-1, -1), "policy": (0, -1), "value": (-1, 1), "joint": (0, 0), "separate": (0, 1)}
+
+# What test_parameters_drawn_at_random draws from; the doubled ones are drawn more often.
+DRAWN: dict[str, tuple[Any, ...]] = {
+    "puct": ("alphago", "zero", "alphazero"),
+    "c_puct": (0.5, 1.5, 5.0),
+    "fpu": ("parent", "value"),
+    "fpu_value": (-1.0, 0.0, 0.3),
+    "fpu_reduction": (0.0, 0.2, 0.5),
+    "fpu_root_reduction": (0.0, 0.3),
+    "virtual_loss": (0.0, 0.5, 1.0, 3.0),
+    "leaves_in_flight": (1, 1, 2, 5, 16),
+    "rounds_in_flight": (1, 1, 2, 4),
+    "policy_exponent": (1.0, 0.67),
+    "root_policy_temperature": (1.0, 1.3),
+    "root": ("puct", "puct", "gumbel"),
+    "interior": ("puct", "puct", "gumbel"),
+    "gumbel_scale": (0,),
+    "gumbel_considered": (1, 2, 5, 16),
+    "gumbel_c_visit": (5.0, 50.0),
+    "forced_playouts": (0.0, 0.0, 2.0),
+    "draw_value": (0.0, -0.4),
+    "rollout_weight": (0.0, 0.2, 0.5, 1.0),
+    "expansion_threshold": (0, 1, 5),
+    "score_static": (0.0, 0.2),
+    "score_dynamic": (0.0, 0.4),
 }
 
 
@@ -167,7 +199,13 @@ def test_separate_networks(params: Params) -> None:
     [
         {"puct": "alphago", "c_puct": 5, "virtual_loss": 3, "expansion_threshold": 0},
         {"puct": "alphago", "c_puct": 2, "virtual_loss": 3, "expansion_threshold": 4, "leaves_in_flight": 6},
-        {"puct": "zero", "rollout_weight": 0.2, "expansion_threshold": 2, "leaves_in_flight": 3, "rounds_in_flight": 2},
+        {
+            "puct": "zero",
+            "expansion_threshold": 2,
+            "leaves_in_flight": 3,
+            "rounds_in_flight": 2,
+            "root_policy_temperature": 1.3,
+        },
     ],
     ids=["each", "alphago", "rounds"],
 )
@@ -180,9 +218,7 @@ def test_rollouts_mixed_with_networks(params: Params, networks: str, side: int) 
     position = POSITIONS["middle-5x5"]()
     position.komi = -side * HOPELESS_KOMI
     nets = [] if networks == "none" else [FakeNet(seed=1), FakeNet("rich", seed=2)]
-    policy, value = {"none": (-1, -1), "policy": (0, -1), "value": (-1, 1), "joint": (0, 0), "separate": (0, 1)}[
-        networks
-    ]
+    policy, value = NETWORKS[networks]
     pool = pool_for(5, nets)
     pool.start(0, 1, [engine(params, policy, value)], position)
     pool.search(0, 250)
@@ -257,13 +293,56 @@ def test_noise_and_root_temperature(fraction: float) -> None:
     like_reference_tree(pool, search)
 
 
-@pytest.mark.parametrize("case", ["alphazero", "fpu-zero", "leaves-8-alphago"])
+@pytest.mark.parametrize("case", ["alphazero", "fpu-zero", "leaves-8-alphago", "leaves-8-no-virtual-loss"])
 def test_uniform_evaluator_on_go(case: str) -> None:
     position = POSITIONS["after-pass-5x5"]()
     pool = searched(position, CASES[case], 300)
     search = mcts.Search(Go(position), {**DEFAULTS, **CASES[case]})
     search.run(300)
     like_reference_tree(pool, search)
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_parameters_drawn_at_random(batch: int) -> None:
+    """Parameters, networks, rules, positions, budgets and tickets in combinations that nobody would think of."""
+    for seed in range(40 * batch, 40 * batch + 40):
+        try:
+            compare_at_random(random.Random(seed), seed)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+
+
+def compare_at_random(rng: random.Random, seed: int) -> None:
+    params = {name: rng.choice(values) for name, values in DRAWN.items()}
+    side = rng.choice((1, -1, 0))
+    if side:
+        params["rollouts"] = rng.choice(("light", "softmax"))
+    networks = rng.choice(tuple(NETWORKS))
+    if networks in ("none", "policy") and "gumbel" in (params["root"], params["interior"]):
+        return  # all values alike: the two softmaxes may round a tie either way
+    size, ko = rng.choice((2, 3, 4, 5, 7)), rng.choice((0, 1, 2))
+    moves = random_moves(size, rng.randrange(3 * size * size), seed, captures=rng.random() < 0.5, ko=ko)
+    komi, scoring = -side * HOPELESS_KOMI if side else rng.choice((0.5, 0.0, 3.0)), rng.choice((0, 0, 1, 2))
+    position = replay(size, moves, ko=ko, komi=komi, scoring=scoring)
+    limit = position.move_count + rng.choice((1, 3, 200))
+    score, sharpness = rng.random() < 0.4, rng.choice((0.5, 1.0, 2.0))
+    nets = [FakeNet(f, seed=seed, score=score, sharpness=sharpness) for f in ("zero17", "rich") if networks != "none"]
+    policy, value = NETWORKS[networks]
+    pool = pool_for(size, nets, cache_mib=rng.choice((0, 8)), threads=rng.choice((1, 2)))
+    pool.start(0, 1, [engine(params, policy, value)], position, max_moves=limit)
+    search = mcts.Search(
+        Go(position, limit),
+        {**DEFAULTS, **params},
+        None if policy < 0 else nets[policy],
+        None if value < 0 else nets[value],
+        rollout=(lambda _: side) if side else None,
+    )
+    for _ in range(0 if position.is_over else rng.choice((1, 1, 2))):
+        simulations = rng.randrange(1, 120)
+        pool.search(0, simulations)
+        drive(pool, nets, batch=rng.choice((1, 3, 16)), tickets=rng.choice((1, 3)), rng=rng)
+        search.run(simulations)
+        like_reference_tree(pool, search)
 
 
 # --- what the root makes of its statistics ----------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""`alphago bench`: playouts and input planes per second. The clock runs in the core, around nothing but the work."""
+"""`alphago bench`: playouts, input planes, simulations, network evaluations and games of self-play per second.
+
+The clock of playouts and planes runs in the core, around nothing but the work.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Measure playouts and input planes per second. Options left out take their values from the configuration.",
+    help="Measure the parts of the engine. Options left out take their values from the configuration.",
 )
 
 SizeOption = Annotated[int | None, typer.Option("--size", help="Board size, 2 to 19.", show_default=False)]
@@ -94,6 +97,87 @@ def features(
             row = feature_row(sample, name, section.dtype, section.seconds, section.threads)
             rows.append(row | {"seed": section.seed, "games": games})
     _show(rows, as_json, _FEATURE_COLUMNS)
+
+
+@app.command()
+def search(
+    size: SizeOption = None,
+    evaluator: Annotated[
+        str | None,
+        typer.Option(
+            "--evaluator", help="uniform: 256 games, trees alone; rollout: one tree, a softmax playout a simulation."
+        ),
+    ] = None,
+    seconds: SecondsOption = None,
+    threads: ThreadsOption = None,
+    seed: SeedOption = None,
+    config: ConfigOption = "bench",
+    as_json: JsonOption = False,
+) -> None:
+    """Simulations of the search without networks, per second."""
+    from alphago.commands.bench_search import search_row
+
+    options = {"sizes": size, "evaluators": evaluator, "seconds": seconds, "threads": threads, "seed": seed}
+    section = _with_options(_config(config).search, options)
+    cases = [(n, name) for n in section.sizes for name in section.evaluators]
+    rows = [search_row(n, name, section.seconds, section.threads, section.seed) for n, name in cases]
+    _show(rows, as_json, _SEARCH_COLUMNS)
+
+
+@app.command()
+def selfplay(
+    games: Annotated[int, typer.Option("--games", help="Games to play.", min=1)] = 200,
+    size: Annotated[int, typer.Option("--size", help="Board size, 2 to 19.")] = 9,
+    sims: Annotated[int, typer.Option("--sims", help="Simulations a move.")] = 32,
+    net: Annotated[
+        str | None,
+        typer.Option("--net", help="Network file, or default: softmax rollouts [default: a fresh 4x48 network]."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the run.")] = 1,
+    resign: Annotated[bool, typer.Option("--resign/--no-resign", help="Whether lost games are resigned.")] = False,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value: any search parameter.")] = None,
+    threads: Annotated[str, typer.Option("--threads", help="Threads, or auto.")] = "auto",
+    parallel: Annotated[str, typer.Option("--parallel", help="Games at the same time, or auto.")] = "auto",
+    batch: Annotated[str, typer.Option("--batch", help="Positions in a network's batch, or auto.")] = "auto",
+    runtime: Annotated[str, typer.Option("--runtime", help="auto, torch or openvino.")] = "auto",
+    precision: Annotated[str, typer.Option("--precision", help="auto, fp32, bf16 or int8.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """A run of the `selfplay` command in a temporary directory: games, simulations and evaluations per second."""
+    from alphago.commands.bench_selfplay import selfplay_row
+
+    machine = {"threads": threads, "parallel": parallel, "batch": batch, "runtime": runtime, "precision": precision}
+    row = selfplay_row(games, size, sims, net, seed, resign, settings or [], machine)
+    _show([row], as_json, _SELFPLAY_COLUMNS)
+
+
+@app.command()
+def inference(
+    net: Annotated[str, typer.Option("--net", help="Network file.")],
+    runtime: Annotated[str, typer.Option("--runtime", help="auto, torch or openvino.")] = "auto",
+    precision: Annotated[str, typer.Option("--precision", help="auto, fp32, bf16 or int8.")] = "auto",
+    batch: Annotated[str, typer.Option("--batch", help="Positions in a batch, or best: try 8 to 256.")] = "best",
+    size: Annotated[int, typer.Option("--size", help="Board size, 2 to 19.")] = 9,
+    workers: Annotated[
+        str, typer.Option("--workers", help="Threads that each run batches, or auto: one a thread of the CPU.")
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option("--threads", help="Threads of the runtime, all workers together.", min=1, max=1024)
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", help="Length of the measurement.", min=0.01, max=3600)] = 5,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Also measure PyTorch fp32 at batch 8, in turns, and give the ratio.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the positions.", min=0)] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluations of a network alone, per second."""
+    from alphago.commands.bench_inference import inference_row
+
+    rows, callers = _count(batch, "best", "--batch", 65536), _count(workers, "auto", "--workers", 1024)
+    row = inference_row(net, size, runtime, precision, rows, callers, threads, seconds, compare, seed)
+    columns = _INFERENCE_COLUMNS | (_COMPARED_COLUMNS if compare else {})
+    _show([row], as_json, columns)
 
 
 # --- measuring ------------------------------------------------------------------------------------------------------
@@ -179,7 +263,7 @@ def _interruptible(work: Callable[[], T]) -> T:
 
 # --- what is asked --------------------------------------------------------------------------------------------------
 
-_OPTION_NAMES = {"sizes": "--size", "policies": "--policy", "sets": "--set"}
+_OPTION_NAMES = {"sizes": "--size", "policies": "--policy", "sets": "--set", "evaluators": "--evaluator"}
 
 
 def _config(name: str) -> BenchConfig:
@@ -206,6 +290,15 @@ def _with_options(section: SectionT, options: dict[str, Any]) -> SectionT:
     return section
 
 
+def _count(text: str, word: str, option: str, most: int) -> int | None:
+    """A whole number from 1 to `most`, or None for `word`."""
+    if text == word:
+        return None
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= most:
+        return int(text)
+    raise typer.BadParameter(f"expected {word} or a whole number from 1 to {most}, got {text!r}", param_hint=option)
+
+
 # --- what is shown --------------------------------------------------------------------------------------------------
 
 _PLAYOUT_COLUMNS = {
@@ -224,6 +317,34 @@ _FEATURE_COLUMNS = {
     "microseconds_per_position": "us/position",
     "threads": "threads",
 }
+_SEARCH_COLUMNS = {
+    "size": "size",
+    "evaluator": "evaluator",
+    "simulations_per_second": "simulations/s",
+    "games_at_once": "games at once",
+    "threads": "threads",
+    "peak_memory_mib": "peak MiB",
+}
+_SELFPLAY_COLUMNS = {
+    "size": "size",
+    "net": "net",
+    "games_per_second": "games/s",
+    "simulations_per_second": "simulations/s",
+    "evaluations_per_second": "evaluations/s",
+    "peak_memory_mib": "peak MiB",
+}
+
+
+_INFERENCE_COLUMNS = {
+    "size": "size",
+    "runtime": "runtime",
+    "precision": "precision",
+    "batch": "batch",
+    "workers": "workers",
+    "threads": "threads",
+    "evaluations_per_second": "evaluations/s",
+}
+_COMPARED_COLUMNS = {"peer_evaluations_per_second": "PyTorch fp32, batch 8", "ratio": "ratio"}
 
 
 def _show(rows: list[Row], as_json: bool, columns: dict[str, str]) -> None:
@@ -242,7 +363,7 @@ def _show(rows: list[Row], as_json: bool, columns: dict[str, str]) -> None:
 def _column(title: str) -> Any:
     from rich.table import Column
 
-    return Column(title, justify="left" if title in ("policy", "set", "dtype") else "right")
+    return Column(title, justify="left" if title in ("policy", "set", "dtype", "evaluator", "net") else "right")
 
 
 def _cells(values: Iterable[object]) -> list[str]:

@@ -38,8 +38,15 @@ class FeatureBench(_Section, frozen=True):
     positions: Annotated[int, pydantic.Field(ge=1, le=100_000)]
 
 
+class SearchBench(_Section, frozen=True):
+    """One row for each size and evaluator."""
+
+    evaluators: Annotated[list[Literal["uniform", "rollout"]], pydantic.Field(min_length=1)]
+
+
 class BenchConfig(pydantic.BaseModel, extra="forbid", frozen=True):
     """configs/bench.yaml."""
 
     playouts: PlayoutBench
     features: FeatureBench
+    search: SearchBench

@@ -66,7 +66,9 @@ class AlphaGoPolicy(_Architecture):
     """
 
     kind: Literal["alphago-policy"] = "alphago-policy"
-    layers: Annotated[int, pydantic.Field(ge=2, le=40, description="convolutions, the first and the last included")] = 13
+    layers: Annotated[int, pydantic.Field(ge=2, le=40, description="convolutions, the first and the last included")] = (
+        13
+    )
     channels: Annotated[int, pydantic.Field(ge=4, le=1024)] = 192
     feature_set: FeatureSet = "alphago48"
     size: Annotated[int, pydantic.Field(ge=_core.MIN_SIZE, le=_core.MAX_SIZE)] = 19

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 from typing import Any
 
 import numpy as np
 
 from alphago import _core
+from alphago.nets import vendor
 from alphago.nets.architecture import GLOBALS
 from alphago.nets.modules import Network
 
@@ -43,13 +41,10 @@ def calibration_inputs(network: Network, size: int, count: int, seed: int = 1) -
 
 def quantized(model: Any, network: Network, size: int, batch: int) -> Any:
     """The int8 version of an openvino.Model made by `openvino_runtime.convert`; heads stay in floating point."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        import nncf
-    logging.getLogger("nncf").setLevel(logging.ERROR)
-
+    nncf = vendor.nncf()
     planes, globals_ = calibration_inputs(network, size, max(batch, CALIBRATION_POSITIONS // batch * batch))
     batches = [(planes[i : i + batch], globals_[i : i + batch]) for i in range(0, len(planes), batch)]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with vendor.silence():
         return nncf.quantize(
             model,
             nncf.Dataset(batches),

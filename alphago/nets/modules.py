@@ -1,6 +1,6 @@
 """The torch modules of every architecture. `build` makes one; `folded` turns it into what the runtimes run.
 
-Inputs of every network: planes float [N, planes, S, S] and globals float [N, 7] (docs/features.md). Outputs are a dictionary by head:
+Inputs of every network: planes float [N, planes, S, S] and globals float [N, 7] (docs/features.md). Outputs, by head:
 
 - `policy` [N, S*S + 1]: logits of the moves, row-major, pass last;
 - `outcome` [N, 3]: logits of win, draw, loss for the side to move; or `value` [N] in -1..1 (AlphaGo's value network);
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import skip_init
 
 from alphago.nets.architecture import GLOBALS, AlphaGoPolicy, AlphaGoValue, Residual
 
@@ -63,16 +64,22 @@ class ConvNorm(nn.Module):
         out: Tensor = self.norm(self.conv(x), mask)
         return out
 
-    def folded(self) -> nn.Module:
-        """One convolution with bias that does what both do in evaluation mode."""
-        conv, norm = self.conv, self.norm
+    @torch.no_grad()
+    def folded_weights(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the one convolution that does what both do in evaluation mode."""
+        norm = self.norm
         assert norm.running_mean is not None and norm.running_var is not None
-        out = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, padding=conv.padding)  # type: ignore[arg-type]
         scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        with torch.no_grad():
-            out.weight.copy_(conv.weight * scale[:, None, None, None])
-            assert out.bias is not None
-            out.bias.copy_(norm.bias - norm.running_mean * scale)
+        return self.conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
+
+    def folded(self) -> nn.Module:
+        """That convolution as a module."""
+        conv = self.conv
+        # skip_init: the usual initialisation would draw from the global random state only to be overwritten.
+        out = skip_init(nn.Conv2d, conv.in_channels, conv.out_channels, conv.kernel_size, padding=conv.padding)
+        weight, bias = self.folded_weights()
+        out.weight = nn.Parameter(weight, requires_grad=False)
+        out.bias = nn.Parameter(bias, requires_grad=False)
         return _Folded(out)
 
 
@@ -291,6 +298,18 @@ def folded(network: Network) -> Network:
 
     fold(out)
     return out.requires_grad_(False)
+
+
+def folded_state(network: Network) -> dict[str, Tensor]:
+    """`folded(network).state_dict()` without making the modules; what needs no folding is not copied."""
+    out: dict[str, Tensor] = {}
+    inside: list[str] = []
+    for name, module in network.named_modules():
+        if isinstance(module, ConvNorm):
+            out[f"{name}.conv.weight"], out[f"{name}.conv.bias"] = module.folded_weights()
+            inside.append(f"{name}.")
+    prefixes = tuple(inside)
+    return out | {name: t for name, t in network.state_dict().items() if not name.startswith(prefixes)}
 
 
 def multiply_adds(network: Network, size: int) -> int:

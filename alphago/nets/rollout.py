@@ -9,18 +9,16 @@ import hashlib
 import importlib.resources
 import json
 import os
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
 from alphago import _core
 from alphago.errors import AlphaGoError
+from alphago.nets import header
 
 KIND: Final = "rollout-weights"
 VERSION: Final = 1
@@ -43,18 +41,6 @@ TENSORS: Final[dict[str, tuple[str, tuple[int | str, ...]]]] = {
     "pattern12_weights": ("float32", ("k",)),
 }
 """dtype and shape of every tensor; a letter stands for any length, the same wherever it appears."""
-
-# What people hand us by mistake, by their first bytes.
-_MAGIC: Final = (
-    (b"PAR1", "Parquet"),
-    (b"\x80\x02", "a Python pickle"),
-    (b"\x80\x03", "a Python pickle"),
-    (b"\x80\x04", "a Python pickle"),
-    (b"\x80\x05", "a Python pickle"),
-    (b"PK\x03\x04", "a zip archive, such as a PyTorch checkpoint or an .npz"),
-    (b"\x93NUMPY", "a NumPy .npy array"),
-    (b"\x1f\x8b", "a gzip file"),
-)
 
 
 class WeightsError(AlphaGoError):
@@ -115,42 +101,11 @@ def read_rollout_arrays(path: str | os.PathLike[str]) -> tuple[RolloutArrays, di
     Raises:
         WeightsError: missing, not safetensors, truncated, of another kind or version, or not what `TENSORS` says.
     """
-    where = os.fspath(path)
-    try:
-        with open(where, "rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise WeightsError(f"{where}: {error.strerror or error}") from None
-    expected = "not a rollout weights file (expected safetensors with an `alphago` header"
-    for magic, what in _MAGIC:
-        if start.startswith(magic):
-            raise WeightsError(f"{where}: {expected}; this is {what})")
-    try:
-        with safetensors.safe_open(where, framework="numpy") as opened:
-            metadata = opened.metadata() or {}
-            arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # not a mapping
-    except Exception as error:  # noqa: BLE001  # the reader has an exception of its own and raises others on unknown dtypes
-        raise WeightsError(f"{where}: {expected}; damaged or truncated: {error})") from None
-    header = _header(metadata, where, expected)
-    check_rollout_arrays(arrays, where)
-    return arrays, header
-
-
-def _header(metadata: Mapping[str, str], where: str, expected: str) -> dict[str, Any]:
-    if "alphago" not in metadata:
-        raise WeightsError(f"{where}: {expected}; this safetensors file has none)")
-    try:
-        header = json.loads(metadata["alphago"])
-    except ValueError as error:
-        raise WeightsError(f"{where}: the `alphago` header is not JSON: {error}") from None
-    if not isinstance(header, dict) or header.get("kind") != KIND:
-        kind = header.get("kind") if isinstance(header, dict) else header
-        raise WeightsError(f"{where}: not a rollout weights file (its kind is {kind!r}, expected {KIND!r})")
-    if header.get("version") != VERSION:
-        raise WeightsError(
-            f"{where}: rollout weights of version {header.get('version')!r}; this program reads version {VERSION}"
-        )
-    return header
+    arrays, head = header.read(
+        path, kind=KIND, version=VERSION, what="rollout weights file", framework="numpy", error=WeightsError
+    )
+    check_rollout_arrays(arrays, os.fspath(path))
+    return arrays, head
 
 
 def check_rollout_arrays(arrays: Mapping[str, NDArray[Any]], where: str = "rollout weights") -> None:
@@ -190,23 +145,10 @@ def save_rollout_weights(
     Raises:
         WeightsError: the arrays do not fit the schema, the core refuses them, or the place cannot be written.
     """
-    target = Path(path)
-    rollout_weights(arrays, str(target))
-    header = {"kind": KIND, "version": VERSION, "provenance": provenance}
+    rollout_weights(arrays, os.fspath(path))
+    text = json.dumps({"kind": KIND, "version": VERSION, "provenance": provenance}, sort_keys=True)
     tensors = {name: np.ascontiguousarray(arrays[name]).reshape(np.shape(arrays[name])) for name in TENSORS}
-    data = safetensors.numpy.save(tensors, {"alphago": json.dumps(header, sort_keys=True)})
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise WeightsError(f"{target}: cannot be written: {error.strerror or error}") from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)  # mkstemp makes files private, a weights file is to be shared
-        os.replace(temporary, target)
-    except OSError as error:
-        os.unlink(temporary)
-        raise WeightsError(f"{target}: cannot be written: {error.strerror or error}") from None
+    header.write_atomically(path, safetensors.numpy.save(tensors, {"alphago": text}), WeightsError)
 
 
 def weights_hash(path: str | os.PathLike[str]) -> str:
@@ -215,8 +157,8 @@ def weights_hash(path: str | os.PathLike[str]) -> str:
     Raises:
         WeightsError: as `read_rollout_arrays`.
     """
-    arrays, header = read_rollout_arrays(path)
-    digest = hashlib.sha256(f"{header['kind']} {header['version']}\n".encode())
+    arrays, head = read_rollout_arrays(path)
+    digest = hashlib.sha256(f"{head['kind']} {head['version']}\n".encode())
     for name, (dtype, _) in TENSORS.items():
         array = arrays[name]
         digest.update(f"{name} {dtype} {list(array.shape)}\n".encode())

@@ -6,6 +6,7 @@ import importlib.util
 import os
 from typing import Final, Literal
 
+from alphago.nets import vendor
 from alphago.nets.architecture import NetworkError
 from alphago.nets.evaluator import Evaluator
 from alphago.nets.modules import Network
@@ -28,9 +29,7 @@ def cpu_has_bf16() -> bool:
         import torch
 
         return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in vendor.openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def choose(runtime: str = "auto", precision: str = "auto") -> tuple[str, str]:

@@ -7,7 +7,7 @@ import torch
 
 from alphago.nets.architecture import GLOBALS, NetworkError
 from alphago.nets.evaluator import Floats, Outputs, PlayModule, check_fit, new_buffers
-from alphago.nets.modules import Network, folded
+from alphago.nets.modules import Network, folded, folded_state
 
 PRECISIONS = ("fp32", "bf16")
 _DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -27,9 +27,14 @@ class _Weights:
     def swap(self, network: Network) -> None:
         if network.architecture != self.network.architecture:
             raise NetworkError("swap_weights: the networks have different architectures")
-        fresh = folded(network).state_dict()
-        for name, tensor in self.module.network.state_dict().items():
-            tensor.copy_(fresh[name])  # in place: captured CUDA graphs see it too
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # a few MiB: calling other threads takes longer, above all on a busy machine
+        try:
+            fresh = folded_state(network)
+            for name, tensor in self.module.network.state_dict().items():
+                tensor.copy_(fresh[name])  # in place: captured CUDA graphs see it too
+        finally:
+            torch.set_num_threads(threads)
         self.network = network
 
 
