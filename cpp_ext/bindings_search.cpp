@@ -93,6 +93,7 @@ SearchParams params_of(const nb::dict& values) {
     if (!known) throw std::invalid_argument("unknown search parameter '" + k + "'");
   }
   if (p.rollout_cache && p.rounds_in_flight > 1) throw std::invalid_argument("rollout_cache needs rounds_in_flight = 1");
+  if (p.rollout_cache && p.rollout_kind() != RolloutKind::kSoftmax) throw std::invalid_argument("rollout_cache needs rollouts = softmax");
   if (p.root_kind() == ChooserKind::kGumbel && p.simulations > 1000000)
     throw std::invalid_argument("simulations must be at most 1000000 with root = gumbel");
   return p;

@@ -310,7 +310,9 @@ def test_bad_parameters() -> None:
             bads, good = [low - 1, high * 2 + 1, float("nan")], high
         for bad in bads:
             refused(lambda name=name, bad=bad: _core.SearchParams({name: bad}), name)  # type: ignore[misc]
-        assert _core.SearchParams({name: good}).to_dict() == {**_core.SearchParams().to_dict(), name: good}
+        values: Params = {name: good, **({"rollouts": "softmax"} if name == "rollout_cache" else {})}
+        assert _core.SearchParams(values).to_dict() == {**_core.SearchParams().to_dict(), **values}
+    refused(lambda: _core.SearchParams({"rollout_cache": True, "rollouts": "light"}), "rollout_cache", "softmax")
     refused(lambda: _core.SearchParams({"c_pukt": 1}), "c_pukt")
     assert _core.SearchParams().to_dict() == {name: default for name, _, default, _, _ in _core.SEARCH_PARAMS}
 

@@ -292,3 +292,32 @@ def test_help_imports_nothing_heavy() -> None:
     imported = {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert done.returncode == 0 and "typer" in imported
     assert imported & {"numpy", "torch", "pyarrow", "tensorboard", "pydantic", "rich.console", "alphago._core"} == set()
+
+
+# --- benchmarks -------------------------------------------------------------------------------------------------------
+
+
+def bench(*args: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "alphago.cli", "bench", *args, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("evaluator", ["uniform", "rollout"])
+def test_bench_search(evaluator: str) -> None:
+    row = bench("search", "--size", "5", "--evaluator", evaluator, "--seconds", "0.3", "--seed", "4")
+    assert (row["size"], row["evaluator"], row["threads"], row["seed"]) == (5, evaluator, 1, 4)
+    assert row["simulations_per_second"] == pytest.approx(row["count"] / row["seconds"], rel=0.01)
+    assert (row["rollouts_per_second"] > 0) == (evaluator == "rollout")
+    assert row["count"] > 100 and row["peak_memory_mib"] > 1
+
+
+def test_bench_selfplay() -> None:
+    row = bench("selfplay", "--games", "3", "--size", "5", "--sims", "4", "--runtime", "torch")
+    assert (row["games"], row["size"], row["simulations"], row["net"]) == (3, 5, 4, "fresh 4x48")
+    assert 0 < row["moves_per_game"] <= 50
+    assert row["games_per_second"] == pytest.approx(3 / row["seconds"], rel=0.1)
+    assert row["evaluations_per_second"] > 0
+    assert row["params"]["simulations"] == 4

@@ -37,7 +37,7 @@ class Graph:
     """
 
     def __init__(self, network: Network, size: int, batch: int) -> None:
-        probe = folded(network)
+        probe = folded(network).cpu()
         random = np.random.default_rng(0)
         for tensor in probe.state_dict().values():
             tensor.copy_(torch.from_numpy(random.normal(0, 0.1, tuple(tensor.shape)).astype(np.float32)))
@@ -58,7 +58,7 @@ class Graph:
         make = vendor.openvino().opset13.constant
         state = folded_state(network)
         for name, old in self._places.items():
-            fresh = make(state[name].detach().numpy().reshape(tuple(old.shape)))
+            fresh = make(state[name].detach().cpu().numpy().reshape(tuple(old.shape)))
             fresh.set_friendly_name(old.get_friendly_name())
             old.output(0).replace(fresh.output(0))
             self._places[name] = fresh

@@ -230,7 +230,7 @@ void Search<G>::prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Requ
   }
   if (policy) s.new_priors = true;
   s.has_value = value || (engine_.value < 0 && !rollouts);
-  if (!rollouts) n.waiting = 1;
+  if (!rollouts || at_root) n.waiting = 1;
   s.has_rollout = rollouts && !at_root;
   if (s.has_rollout) {
     s.key = policy || value ? s.key : game_.key();

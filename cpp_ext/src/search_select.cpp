@@ -130,7 +130,7 @@ int Search<G>::choose_gumbel_root(const Node& n) const {
     const std::uint16_t action = tree_.moves(n)[i];
     const double value = tried ? sigma(q_of(tree_.edges(n)[i], engine_.params.virtual_loss), most) : unvisited;
     const double score = gumbel_[action] + std::log(std::max(static_cast<double>(prior), 1e-30)) + value;
-    const double visits = tried ? (this->visits(tree_.edges(n)[i]) + tree_.edges(n)[i].in_flight) : 0;
+    const double visits = i < n.n_edges ? this->visits(tree_.edges(n)[i]) + tree_.edges(n)[i].in_flight : 0;
     if (visits == wanted) best.offer(i, score, prior, action);
     any.offer(i, score, prior, action);
   }
