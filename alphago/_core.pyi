@@ -231,7 +231,11 @@ class SearchPool:
     def children(
         self, slot: int, path: list[int]
     ) -> dict[str, Any] | None: ...  # the same arrays below the root, if expanded
-    def stop(self) -> None: ...  # searches end with what is in flight; autoplay games are given up
+    def stop(
+        self,
+    ) -> (
+        None
+    ): ...  # searches end with what is in flight; autoplay games are given up. The next start() or search() ends it
     def finished(self) -> list[dict[str, Any]]:
         """Autoplay games that ended since the last call: slot, seed, size, moves uint16[n] (pass = size * size), colors uint8[n],
         root_value float32[n] (side to move), visit_offsets int64[n + 1] into visit_actions uint16, visit_counts uint32 and target

@@ -82,6 +82,9 @@ def record_positions(path: Path, games: range) -> list[tuple[list[tuple[_core.Po
     return found
 
 
+BATCH = 64
+
+
 def briefly_trained(path: Path, steps: int, games: int) -> Network:
     """A 2x32 network that has learned a little from the first `games` games: logits of a realistic spread."""
     network = build(Residual(blocks=2, channels=32, feature_set="rich-fast", ownership=False, score=False), seed=1)
@@ -91,14 +94,16 @@ def briefly_trained(path: Path, steps: int, games: int) -> Network:
         for position, action in game
     ]
     rng = np.random.default_rng(1)
-    planes = np.zeros((128, network.architecture.planes, 9, 9), dtype=np.float32)
-    globals_ = np.zeros((128, 7), dtype=np.float32)
+    planes = np.zeros((BATCH, network.architecture.planes, 9, 9), dtype=np.float32)
+    globals_ = np.zeros((BATCH, 7), dtype=np.float32)
     optimiser = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, nesterov=True)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the same result on every machine, and quick on a busy one
     network.train()
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = 0.05 * (1 - step / steps)
-        chosen = [pairs[i] for i in rng.integers(0, len(pairs), 128)]
+        chosen = [pairs[i] for i in rng.integers(0, len(pairs), BATCH)]
         _core.write_planes([x[0] for x in chosen], network.architecture.feature_set, planes)
         _core.write_globals([x[0] for x in chosen], globals_)
         out = network(torch.from_numpy(planes), torch.from_numpy(globals_))
@@ -108,4 +113,5 @@ def briefly_trained(path: Path, steps: int, games: int) -> Network:
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
+    torch.set_num_threads(threads)
     return network.eval()

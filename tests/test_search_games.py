@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -123,6 +125,32 @@ def test_self_play_is_search_and_play(extra: Params, engines: int) -> None:
         assert [counts[a] for a in game["visit_actions"][entries].tolist()] == game["visit_counts"][entries].tolist()
         pool.play(0, move)
     assert pool.is_idle(0) and len(game["moves"]) > 5
+
+
+def test_a_finished_game_leaves_its_slot_free() -> None:
+    """Whoever is told of a game's end can start the next one there, while other threads work on."""
+    pool = pool_for(3, slots=4, threads=3)
+    games = 0
+
+    def begin(slot: int) -> None:
+        pool.start(slot, games, [engine({"simulations": 1})], autoplay=True, max_moves=2)
+
+    for slot in range(4):
+        begin(slot)
+    until = time.monotonic() + 1.0
+    worker = threading.Thread(target=keep_running, args=(pool, until))
+    worker.start()
+    while time.monotonic() < until:
+        for game in pool.finished():
+            games += 1
+            begin(int(game["slot"]))
+    worker.join(30)
+    assert not worker.is_alive() and games > 100
+
+
+def keep_running(pool: _core.SearchPool, until: float) -> None:
+    while time.monotonic() < until:
+        pool.run(seconds=0.05)
 
 
 def test_max_moves() -> None:

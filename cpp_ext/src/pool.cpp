@@ -100,6 +100,7 @@ void Pool<G>::start(int slot, std::uint64_t seed, const std::vector<EngineSetup>
                                   std::to_string((least >> 10) + 1) + " KiB");
   }
   const G game = new_game<G>(config_, position, max_moves);
+  if (autoplay && game.is_over()) throw std::invalid_argument("position: the game is over");
   const std::scoped_lock lock(s.mutex);
   s.n_searches = static_cast<int>(engines.size());
   for (int i = 0; i < s.n_searches; ++i) {
@@ -114,7 +115,6 @@ void Pool<G>::start(int slot, std::uint64_t seed, const std::vector<EngineSetup>
   s.record.seed = seed;
   s.record.no_resign = Rng(mix64(seed ^ 0x72657369676eULL), 0).uniform() < engines[0].params.resign_off_fraction;
   if (!autoplay) return;
-  if (game.is_over()) throw std::invalid_argument("position: the game is over");
   context_.stop = false;
   active(s).ask(active(s).engine().params.simulations);
   s.idle = false;

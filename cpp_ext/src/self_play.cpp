@@ -15,6 +15,7 @@ void Pool<G>::finish(Slot& slot, const char* ended, const Outcome& outcome) {
   slot.record.ended = ended;
   slot.record.outcome = outcome;
   games_.fetch_add(1, std::memory_order_relaxed);
+  slot.idle = true;  // before anybody can see the record: who takes it may start the next game here
   const std::scoped_lock lock(mutex_);
   finished_.push_back(std::move(slot.record));
 }
