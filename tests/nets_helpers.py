@@ -18,10 +18,12 @@ from alphago.nets.modules import Network, build
 
 Floats = NDArray[np.float32]
 
+torch.set_num_threads(1)  # the tests' networks are small, and pytest-xdist keeps the other processors busy
+
 ALL_HEADS = Residual(
     blocks=3, channels=16, feature_set="zero17", pool_every=2, head_channels=8, value_hidden=16, reply=True
 )
-SMALL = {
+SMALL: dict[str, Residual | AlphaGoPolicy | AlphaGoValue] = {
     "residual": Residual(blocks=2, channels=16, feature_set="rich-fast", head_channels=8, value_hidden=16),
     "pooled": ALL_HEADS,
     "policy only": Residual(

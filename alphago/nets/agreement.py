@@ -79,7 +79,7 @@ def _answers(evaluator: Evaluator, positions: Sequence[_core.Position]) -> tuple
 def _expected(value: Floats) -> Floats:
     """The expected outcome of `Outputs.value`: itself, or the chance of a win less that of a loss."""
     if value.ndim == 1:
-        return value.copy()
+        return np.array(value)
     chances = np.exp(_log_softmax(value))
     return np.asarray(chances[:, 0] - chances[:, 2], dtype=np.float32)
 

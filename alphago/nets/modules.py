@@ -76,7 +76,9 @@ class ConvNorm(nn.Module):
         """That convolution as a module."""
         conv = self.conv
         # skip_init: the usual initialisation would draw from the global random state only to be overwritten.
-        out = skip_init(nn.Conv2d, conv.in_channels, conv.out_channels, conv.kernel_size, padding=conv.padding)
+        out: nn.Conv2d = skip_init(  # type: ignore[no-untyped-call]
+            nn.Conv2d, conv.in_channels, conv.out_channels, conv.kernel_size, padding=conv.padding
+        )
         weight, bias = self.folded_weights()
         out.weight = nn.Parameter(weight, requires_grad=False)
         out.bias = nn.Parameter(bias, requires_grad=False)

@@ -86,7 +86,7 @@ class TorchEvaluator:
             torch.zeros(shape, device=w.device, dtype=dtype).to(memory_format=torch.channels_last),
             torch.zeros(self._batch, GLOBALS, device=w.device, dtype=dtype),
         )
-        self._stream = torch.cuda.Stream(device=w.device)
+        self._stream = torch.cuda.Stream(device=w.device)  # type: ignore[no-untyped-call]
         with torch.no_grad(), torch.cuda.stream(self._stream):
             for _ in range(3):  # lazily made workspaces must exist before the capture
                 w.module(*self._device_in)
