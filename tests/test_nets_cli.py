@@ -182,8 +182,10 @@ def test_bench_inference(net: Path) -> None:
         "--threads",
         "2",
     ]
-    row = object_of("bench", "inference", "--net", net, *args, "--seconds", "0.2", "--compare", "--json")
+    row = object_of("bench", "inference", "--net", net, *args, "--seconds", "0.2", "--compare", "--pool", "--json")
     assert row["evaluations_per_second"] > 0 and row["peer_evaluations_per_second"] > 0
+    assert row["pool_evaluations_per_second"] > 0
+    assert row["share"] == pytest.approx(row["pool_evaluations_per_second"] / row["evaluations_per_second"], rel=0.01)
     assert row["ratio"] == pytest.approx(row["evaluations_per_second"] / row["peer_evaluations_per_second"], rel=0.01)
     settings = {
         key: row[key] for key in ("net", "runtime", "precision", "batch", "size", "workers", "threads", "seconds")

@@ -168,6 +168,12 @@ def inference(
     compare: Annotated[
         bool, typer.Option("--compare", help="Also measure PyTorch fp32 at batch 8, in turns, and give the ratio.")
     ] = False,
+    pool: Annotated[
+        bool,
+        typer.Option(
+            "--pool", help="Also let the same evaluators work for a pool of searches, in turns: the share that is kept."
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the positions.", min=0)] = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -175,9 +181,8 @@ def inference(
     from alphago.commands.bench_inference import inference_row
 
     rows, callers = _count(batch, "best", "--batch", 65536), _count(workers, "auto", "--workers", 1024)
-    row = inference_row(net, size, runtime, precision, rows, callers, threads, seconds, compare, seed)
-    columns = _INFERENCE_COLUMNS | (_COMPARED_COLUMNS if compare else {})
-    _show([row], as_json, columns)
+    row = inference_row(net, size, runtime, precision, rows, callers, threads, seconds, compare, pool, seed)
+    _show_lines(row, as_json, _INFERENCE_LINES)
 
 
 # --- measuring ------------------------------------------------------------------------------------------------------
@@ -333,18 +338,33 @@ _SELFPLAY_COLUMNS = {
     "evaluations_per_second": "evaluations/s",
     "peak_memory_mib": "peak MiB",
 }
-
-
-_INFERENCE_COLUMNS = {
+_INFERENCE_LINES = {
+    "net": "network",
     "size": "size",
-    "runtime": "runtime",
-    "precision": "precision",
-    "batch": "batch",
-    "workers": "workers",
-    "threads": "threads",
+    "evaluator": "evaluator",
     "evaluations_per_second": "evaluations/s",
+    "peer": "compared with",
+    "peer_evaluations_per_second": "its evaluations/s",
+    "ratio": "ratio",
+    "pool": "at work for",
+    "pool_evaluations_per_second": "evaluations/s there",
+    "share": "share",
 }
-_COMPARED_COLUMNS = {"peer_evaluations_per_second": "PyTorch fp32, batch 8", "ratio": "ratio"}
+
+
+def _show_lines(row: Row, as_json: bool, lines: dict[str, str]) -> None:
+    """One row, from top to bottom; keys that it lacks are left out."""
+    if as_json:
+        print(json.dumps(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    for key, title in lines.items():
+        if key in row:
+            grid.add_row(title, *_cells([row[key]]))
+    Console().print(grid)
 
 
 def _show(rows: list[Row], as_json: bool, columns: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from alphago.machine import peak_memory_mib
@@ -24,6 +24,8 @@ ROUNDS: Final = 5
 PEER_BATCH: Final = 8
 PEER_THREADS: Final = 2
 _WARM_UP_BATCHES: Final = 2
+_GAMES_PER_WORKER: Final = 128
+_SIMULATIONS: Final = 32
 
 
 def inference_row(
@@ -36,6 +38,7 @@ def inference_row(
     threads: int | None,
     seconds: float,
     compare: bool,
+    pool: bool,
     seed: int,
 ) -> dict[str, Any]:
     """One measurement of a network file.
@@ -46,6 +49,7 @@ def inference_row(
         threads: of the runtime, all workers together; None takes every processor.
         seconds: of the measurement, and about as much again for a sweep and for the peer.
         compare: also measure PyTorch in fp32 at batch 8 with two threads, in turns.
+        pool: also measure the same evaluators at work for a pool of searches, in turns.
 
     Raises:
         NetworkError: the file, the size or the runtime is not as it must be.
@@ -61,11 +65,11 @@ def inference_row(
     on_cuda = runtime == "torch" and torch.cuda.is_available()
     workers = workers or (2 if on_cuda else threads)
 
-    def contender(rows: int) -> Callable[[float], float]:
+    def contender(rows: int) -> _Contender:
         evaluators = make_evaluators(
             network, size, rows, runtime=runtime, precision=precision, workers=workers, threads=threads
         )
-        return _Contender(network, evaluators, max(1, threads // workers), seed).rate
+        return _Contender(network, evaluators, max(1, threads // workers), seed)
 
     sweep: dict[int, float] = {}
     if batch is None:
@@ -76,9 +80,11 @@ def inference_row(
         measured = contenders[batch]
     else:
         measured = contender(batch)
-    turns = [measured]
+    turns: list[_Contender | _Searches] = [measured]
     if compare:
-        turns.append(_Contender(network, [_peer(network, size)], PEER_THREADS, seed).rate)
+        turns.append(_Contender(network, [_peer(network, size)], PEER_THREADS, seed))
+    if pool:
+        turns.append(_Searches(measured.evaluators, seed))
     rates = _in_turns(turns, seconds / ROUNDS)
     row = {
         "net": net,
@@ -91,7 +97,7 @@ def inference_row(
         "workers": workers,
         "threads": threads,
         "evaluations_per_second": round(rates[0], 1),
-        "evaluator": measured.__self__.evaluators[0].describe(),  # type: ignore[attr-defined]
+        "evaluator": measured.evaluators[0].describe(),
         "seconds": seconds,
         "rounds": ROUNDS,
         "seed": seed,
@@ -103,6 +109,10 @@ def inference_row(
         row["peer"] = f"torch fp32, batch {PEER_BATCH}, {PEER_THREADS} threads"
         row["peer_evaluations_per_second"] = round(rates[1], 1)
         row["ratio"] = round(rates[0] / rates[1], 3)
+    if pool:
+        row["pool"] = f"{_GAMES_PER_WORKER * workers} games of self-play, {_SIMULATIONS} simulations a move"
+        row["pool_evaluations_per_second"] = round(rates[-1], 1)
+        row["share"] = round(rates[-1] / rates[0], 3)
     return row
 
 
@@ -112,9 +122,9 @@ def _peer(network: Network, size: int) -> Evaluator:
     return TorchEvaluator(network, size, PEER_BATCH, precision="fp32", device="cpu")
 
 
-def _in_turns(contenders: Sequence[Callable[[float], float]], seconds: float) -> list[float]:
+def _in_turns(contenders: Sequence[_Contender | _Searches], seconds: float) -> list[float]:
     """The median rate of each, over `ROUNDS` rounds in which each runs for `seconds`."""
-    rounds = [[rate(seconds) for rate in contenders] for _ in range(ROUNDS)]
+    rounds = [[contender.rate(seconds) for contender in contenders] for _ in range(ROUNDS)]
     return [statistics.median(rates) for rates in zip(*rounds, strict=True)]
 
 
@@ -172,3 +182,42 @@ class _Contender:
         if errors:
             raise errors[0]
         return sum(done) / (time.perf_counter() - began)
+
+
+class _Searches:
+    """The same evaluators at work for a pool of self-play games, which go on from one measurement to the next."""
+
+    def __init__(self, evaluators: Sequence[Evaluator], seed: int) -> None:
+        from alphago import _core
+        from alphago.search import SearchParams
+
+        self.evaluators, self._seed = evaluators, seed
+        first = evaluators[0]
+        self._pool = _core.SearchPool(
+            size=first.size, slots=_GAMES_PER_WORKER * len(evaluators), networks=[first.feature_set]
+        )
+        params = SearchParams(simulations=_SIMULATIONS, noise_fraction=0.25, temperature=1.0, temperature_moves=7)
+        self._engine = _core.Engine(params.core(), 0, 0)
+        for slot in range(self._pool.n_slots):
+            self._start(slot)
+
+    def _start(self, slot: int) -> None:
+        self._pool.start(slot, self._seed, [self._engine], autoplay=True)
+        self._seed += 1
+
+    def _restart_finished(self) -> None:
+        for record in self._pool.finished():
+            self._start(record["slot"])
+
+    def rate(self, seconds: float) -> float:
+        """Evaluations a second of all workers together, over `seconds`."""
+        from alphago.search import drive
+
+        before, began = self._pool.stats()["evaluations"], time.perf_counter()
+        drive(
+            self._pool,
+            [[evaluator] for evaluator in self.evaluators],
+            self._restart_finished,
+            lambda: time.perf_counter() - began >= seconds,
+        )
+        return (self._pool.stats()["evaluations"] - before) / (time.perf_counter() - began)

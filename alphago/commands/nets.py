@@ -34,7 +34,7 @@ def new(
         typer.Option(
             "--features",
             help="Input planes: alphago48, alphago49, zero17, rich or rich-fast "
-            "[default: rich; alphago-policy: alphago48; alphago-value: alphago49].",
+            "[default: rich-fast; alphago-policy: alphago48; alphago-value: alphago49].",
         ),
     ] = None,
     size: Annotated[int | None, typer.Option("--size", help="alphago kinds: the one board size [default: 19].")] = None,

@@ -38,7 +38,7 @@ class Residual(_Architecture):
     kind: Literal["residual"] = "residual"
     blocks: Annotated[int, pydantic.Field(ge=1, le=80)] = 6
     channels: Annotated[int, pydantic.Field(ge=4, le=1024)] = 96
-    feature_set: FeatureSet = "rich"
+    feature_set: FeatureSet = "rich-fast"
     pool_every: Annotated[int, pydantic.Field(ge=0, le=80, description="every k-th block pools globally; 0: none")] = 0
     head_channels: Annotated[int, pydantic.Field(ge=4, le=512)] = 32
     value_hidden: Annotated[int, pydantic.Field(ge=4, le=1024)] = 64
