@@ -4,6 +4,7 @@ Colours: 0 empty, 1 black, 2 white. Actions: 0..size*size-1 row-major from the t
 Planes, ladders, pass-alive area and pattern features are defined in docs/features.md.
 """
 
+from collections.abc import Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -221,6 +222,8 @@ class SearchPool:
     def search(self, slot: int, simulations: int) -> None: ...  # asks for more; 0: evaluates the root alone
     def is_idle(self, slot: int) -> bool: ...  # nothing is in flight or left to do
     def play(self, slot: int, action: int) -> None: ...  # legal, and only when idle; keeps the subtree
+    def restrict(self, slot: int, bans: Sequence[tuple[int, int, int]]) -> None: ...
+    # Until the next play() or restrict(): (side 0 or 1, action, plies below which it is left alone); forgets the tree.
     def position(self, slot: int) -> Position: ...  # a copy
     def root(self, slot: int, target: bool = True) -> dict[str, Any]:
         """What the search of the side to move knows, when idle: to_play (1 black, 2 white), visits, value (-1..1, side to move),

@@ -6,6 +6,7 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
@@ -282,6 +283,13 @@ void bind_search(nb::module_& m) {
       .def("search", [](PyPool& p, int slot, std::int64_t n) { nb::gil_scoped_release r; p.pool->search(slot, n); }, "slot"_a, "simulations"_a)
       .def("is_idle", [](const PyPool& p, int slot) { return p.pool->is_idle(slot); }, "slot"_a)
       .def("play", [](PyPool& p, int slot, int action) { nb::gil_scoped_release r; p.pool->play(slot, action); }, "slot"_a, "action"_a)
+      .def("restrict",
+           [](PyPool& p, int slot, const std::vector<std::tuple<int, int, int>>& bans) {
+             std::vector<Ban> list;
+             for (const auto& [side, action, until] : bans) list.push_back({side, action, until});
+             p.pool->restrict(slot, list);
+           },
+           "slot"_a, "bans"_a)
       .def("position", [](PyPool& p, int slot) { return p.pool->position(slot); }, "slot"_a)
       .def("root",
            [](PyPool& p, int slot, bool target) {

@@ -36,6 +36,7 @@ def test_round_trip_of_every_parameter() -> None:
     """Python to the core, to JSON and to command-line texts, and back."""
     values = {name: other_value(kind, default, bounds) for name, kind, default, bounds, _ in _core.SEARCH_PARAMS}
     del values["rounds_in_flight"]  # the rollout cache excludes more than one
+    values["rollouts"] = "softmax"  # ... and needs these
     params = search_params(values)
     assert params.changed() == values
     assert search_params({"rounds_in_flight": 2}).core().to_dict()["rounds_in_flight"] == 2
@@ -170,7 +171,7 @@ def test_drive_plays_to_the_end(workers: int) -> None:
 def test_what_a_worker_raises_reaches_the_caller() -> None:
     pool = five_games(["rich-fast"])
     with pytest.raises(RuntimeError, match="the network broke"):
-        drive(pool, [[EqualNet()], [EqualNet(fail_at=3)]], lambda: None, lambda: False)
+        drive(pool, [[EqualNet(fail_at=3)], [EqualNet(fail_at=3)]], lambda: None, lambda: False)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +35,8 @@ class Report:
     """1 black, 2 white."""
     move: int
     """The action that the parameters choose (pass = size * size); -1 resigns."""
+    simulations: int
+    """Done since this position was reached; `visits` holds those inherited from the last search too."""
     visits: int
     value: float
     score: float
@@ -45,6 +47,8 @@ class Report:
     priors: NDArray[np.float32]
     q: NDArray[np.float64]
     """Mean value of each move; NaN where it was not tried."""
+    lcb: NDArray[np.float64]
+    """Lower confidence bound of each value; -1e9 where it was not tried."""
     lead: NDArray[np.float64]
     target: NDArray[np.float64]
     """The improved policy; sums to 1."""
@@ -125,8 +129,43 @@ class Player:
         except ValueError as error:
             raise PlayerError(str(error)) from None
 
-    def search(self, simulations: int | None = None, *, seconds: float | None = None) -> Report:
+    def restrict(self, bans: Sequence[tuple[int, int, int]]) -> None:
+        """Leave moves alone until the next play() or restrict(); the tree is forgotten unless there were none and are none.
+
+        Args:
+            bans: (color, action, plies): this color does not play this action at less than so many plies from here; 1 is the
+                move to choose now. Where every move is banned, none is.
+
+        Raises:
+            PlayerError: a color, action or number that cannot be.
+        """
+        self.stop()
+        try:
+            self._pool.restrict(0, [(color - 1, action, plies) for color, action, plies in bans])
+        except (ValueError, TypeError) as error:
+            raise PlayerError(str(error)) from None
+
+    def line(self, action: int, limit: int = 20) -> list[int]:
+        """The moves expected after `action`, that one first: the most visited, at most `limit`. Not while pondering."""
+        path = [action]
+        while len(path) < limit:
+            node = self._pool.children(0, path)
+            if node is None or not node["visit_counts"].any():
+                break
+            path.append(int(node["actions"][int(node["visit_counts"].argmax())]))
+        return path
+
+    def search(
+        self,
+        simulations: int | None = None,
+        *,
+        seconds: float | None = None,
+        stop_when: Callable[[], bool] | None = None,
+    ) -> Report:
         """Think for so many simulations, so long, or until either is spent; `params.simulations` when neither is given.
+
+        Args:
+            stop_when: asked every few hundredths of a second; True ends the search.
 
         Raises:
             PlayerError: the game is over.
@@ -140,7 +179,7 @@ class Player:
         deadline = None if seconds is None else start + seconds
         self._ask(UNLIMITED if simulations is None else simulations)
         try:
-            self._work(deadline)
+            self._work(deadline, stop_when)
         except KeyboardInterrupt:
             self._drain()
             raise
@@ -156,7 +195,7 @@ class Player:
 
         def think() -> None:
             try:
-                self._work(None)
+                self._work(None, None)
             except Exception as error:  # noqa: BLE001  # raised again by stop(), in the thread that called ponder()
                 self._failure = error
 
@@ -174,12 +213,18 @@ class Player:
             failure, self._failure = self._failure, None
             raise failure
 
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the last search was ended by stop() or `stop_when`."""
+        return self._stopping.is_set()
+
     def report(self, seconds: float = 0.0) -> Report:
         """What is known now. Not while pondering: stop() first."""
         root: dict[str, Any] = self._pool.root(0)
         return Report(
-            **{name: root[name] for name in ("to_play", "move", "visits", "value", "score")},
-            **{name: root[name] for name in ("actions", "visit_counts", "priors", "q", "lead", "target")},
+            **{name: root[name] for name in ("to_play", "move", "simulations", "visits", "value", "score")},
+            **{name: root[name] for name in ("actions", "visit_counts", "priors", "q", "lcb", "lead")},
+            target=root.get("target", np.zeros(0)),  # nothing is known about a position that no search has reached
             seconds=seconds,
         )
 
@@ -189,8 +234,10 @@ class Player:
         except ValueError as error:
             raise PlayerError(str(error)) from None
 
-    def _work(self, deadline: float | None) -> None:
+    def _work(self, deadline: float | None, stop_when: Callable[[], bool] | None) -> None:
         while not self._pool.is_idle(0):
+            if stop_when is not None and stop_when():
+                self._stopping.set()
             if self._stopping.is_set() or (deadline is not None and time.perf_counter() >= deadline):
                 self._pool.stop()
             self._step()

@@ -93,8 +93,7 @@ void Pool<G>::start(int slot, std::uint64_t seed, const std::vector<EngineSetup>
     const bool softmax = e.params.rollout_kind() == RolloutKind::kSoftmax || e.params.prior_kind() != PriorKind::kUniform;
     if (softmax && !config_.weights && config_.game == "go")
       throw std::invalid_argument("weights: softmax rollouts and rollout priors need rollout weights");
-    const std::size_t least = 8 * Tree::bytes_per_simulation(n_actions_) * static_cast<std::size_t>(e.params.leaves_in_flight) *
-                              static_cast<std::size_t>(e.params.rounds_in_flight);
+    const std::size_t least = 8 * Tree::bytes_per_simulation(n_actions_) * static_cast<std::size_t>(e.params.leaves_in_flight * e.params.rounds_in_flight);
     if (limit < least)
       throw std::invalid_argument("memory_mib: each tree gets " + std::to_string(limit >> 10) + " KiB, but one with these leaves in flight needs " +
                                   std::to_string((least >> 10) + 1) + " KiB");
@@ -150,6 +149,13 @@ void Pool<G>::play(int slot, int action) {
 }
 
 template <Game G>
+void Pool<G>::restrict(int slot, const std::vector<Ban>& bans) {
+  Slot& s = idle_slot(slot);
+  const std::scoped_lock lock(s.mutex);
+  for (int i = 0; i < s.n_searches; ++i) s.searches[i]->restrict(bans);
+}
+
+template <Game G>
 AnyPosition Pool<G>::position(int slot) {
   Slot& s = slot_at(slot);
   if (!s.n_searches) throw std::invalid_argument("slot " + std::to_string(slot) + " has no game: call start() first");
@@ -185,12 +191,6 @@ template <Game G>
 void Pool<G>::stop() {
   context_.stop = true;
   changed_.notify_all();
-}
-
-template <Game G>
-std::vector<GameRecord> Pool<G>::finished() {
-  const std::scoped_lock lock(mutex_);
-  return std::exchange(finished_, {});
 }
 
 template <Game G>

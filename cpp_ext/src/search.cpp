@@ -1,6 +1,7 @@
 /// Rounds of simulations: descent, requests, back-up, memory.
 #include "ag/search.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "ag/games.hpp"
@@ -20,7 +21,38 @@ void Search<G>::reset(const G& game, const EngineSetup& engine, std::uint64_t se
   tree_.reset(limit);
   first_round_ = n_rounds_ = 0;
   if (engine.params.rollout_cache) replies_.clear();
+  for (auto& by_action : banned_until_) by_action.clear();
+  bans_hash_ = 0;
   new_root();
+}
+
+template <Game G>
+void Search<G>::restrict(const std::vector<Ban>& bans) {
+  for (const Ban& b : bans)
+    if (b.side < 0 || b.side > 1 || b.action < 0 || b.action >= game_.n_actions() || b.until < 0)
+      throw std::invalid_argument("a ban needs side 0 or 1, action 0.." + std::to_string(game_.n_actions() - 1) + " and plies from 0 on");
+  if (bans.empty() && bans_hash_ == 0) return;
+  for (auto& by_action : banned_until_) by_action.assign(bans.empty() ? 0 : static_cast<std::size_t>(game_.n_actions()), 0);
+  bans_hash_ = 0;
+  for (const Ban& ban : bans) {
+    std::uint16_t& until = banned_until_[static_cast<std::size_t>(ban.side)][static_cast<std::size_t>(ban.action)];
+    until = static_cast<std::uint16_t>(std::max<int>(until, std::min(ban.until, 0xffff)));
+  }
+  for (const auto& by_action : banned_until_)
+    for (const std::uint16_t until : by_action) bans_hash_ = mix64(bans_hash_ + until + 1);
+  new_root();
+}
+
+/// Takes banned moves out; true when there were any. All of them stay when none would be left.
+template <Game G>
+bool Search<G>::drop_banned(std::vector<std::uint16_t>& moves, std::size_t ply) const {
+  if (bans_hash_ == 0) return false;
+  const auto& until = banned_until_[static_cast<std::size_t>(game_.side())];
+  const auto banned = [&](std::uint16_t a) { return until[a] > ply; };
+  const auto n = std::count_if(moves.begin(), moves.end(), banned);
+  if (n == 0 || n == static_cast<std::ptrdiff_t>(moves.size())) return false;
+  moves.erase(std::remove_if(moves.begin(), moves.end(), banned), moves.end());
+  return true;
 }
 
 template <Game G>
@@ -58,6 +90,10 @@ void Search<G>::play(int action) {
         child = edge.child;
       }
   game_.play(action);
+  if (bans_hash_ != 0) {
+    restrict({});
+    return;
+  }
   if (!child) {
     new_root();
     return;
@@ -175,6 +211,7 @@ void Search<G>::prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Requ
   s.expand = s.new_priors = s.has_value = s.has_rollout = false;
   s.moves.clear();
   s.evaluation.has_policy = s.evaluation.has_value = false;
+  bool cut = false;
   if (s.terminal) {
     s.outcome = game_.outcome();
     return;
@@ -193,6 +230,7 @@ void Search<G>::prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Requ
   if ((s.expand || policy) && !n.moves) {
     s.moves.resize(static_cast<std::size_t>(game_.n_actions()));
     s.moves.resize(static_cast<std::size_t>(game_.legal(s.moves.data())));
+    cut = drop_banned(s.moves, s.path.size());
     const bool placeholder = rollouts && engine_.policy >= 0 && !is_joint() && !at_root;
     if (engine_.policy < 0 || placeholder) {
       auto& priors = s.evaluation.priors;
@@ -220,6 +258,7 @@ void Search<G>::prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Requ
   if (policy || value) {
     s.key = game_.key();
     s.symmetry = p.symmetry_kind() == SymmetryKind::kRandom ? static_cast<int>(mix64(seed_ ^ s.key.a) & 7) : 0;
+    if (cut) s.key.add(bans_hash_ ^ mix64(s.path.size()));  // a cached answer holds the priors of the moves that are left
   }
   if (value) n.asked = 1;
   if (is_joint() && value) {
@@ -395,6 +434,7 @@ void Search<G>::prune() {
   template void Search<G>::new_root();                                                                        \
   template void Search<G>::ask(std::int64_t);                                                                 \
   template void Search<G>::play(int);                                                                         \
+  template void Search<G>::restrict(const std::vector<Ban>&);                                                 \
   template bool Search<G>::advance(std::vector<Request>&, int);                                               \
   template void Search<G>::play_rollout(Simulation<G>&, const typename G::RolloutStart&) const;               \
   template void Search<G>::write_inputs<float>(const Request&, int, float*, float*);                          \

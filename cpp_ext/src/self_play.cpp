@@ -65,9 +65,16 @@ bool Pool<G>::play_move(Slot& slot) {
   return true;
 }
 
-#define AG_INSTANTIATE(G)                                                    \
+template <Game G>
+std::vector<GameRecord> Pool<G>::finished() {
+  const std::scoped_lock lock(mutex_);
+  return std::exchange(finished_, {});
+}
+
+#define AG_INSTANTIATE(G)                                            \
   template bool Pool<G>::is_lost(const Search<G>&) const;            \
-  template void Pool<G>::finish(Slot&, const char*, const Outcome&);         \
+  template void Pool<G>::finish(Slot&, const char*, const Outcome&); \
+  template std::vector<GameRecord> Pool<G>::finished();              \
   template bool Pool<G>::play_move(Slot&);
 AG_FOR_EACH_GAME(AG_INSTANTIATE)
 

@@ -74,6 +74,8 @@ class AnyPool {
   virtual void search(int slot, std::int64_t simulations) = 0;
   virtual bool is_idle(int slot) const = 0;
   virtual void play(int slot, int action) = 0;
+  /// Moves that the slot's searches leave alone until the next play() or restrict().
+  virtual void restrict(int slot, const std::vector<Ban>& bans) = 0;
   virtual AnyPosition position(int slot) = 0;
   virtual NodeReport root(int slot, bool target, int& move, std::uint64_t& simulations, std::uint64_t& nodes, std::uint64_t& bytes) = 0;
   virtual std::unique_ptr<NodeReport> children(int slot, const std::vector<int>& path) = 0;

@@ -83,6 +83,13 @@ struct NodeReport {
   std::vector<double> w_v, w_r, q, lcb, lead, target;
 };
 
+/// Moves that a search leaves alone: one side may not play an action at plies below `until` (the root's moves are ply 0).
+struct Ban {
+  int side = 0;
+  int action = 0;
+  int until = 0;
+};
+
 /// Visit counts that sequential halving demands, one a simulation (mctx's table of considered visits; Danihelka et al. 2022).
 std::vector<int> gumbel_sequence(int considered, int simulations);
 
@@ -97,8 +104,10 @@ class Search {
   void reset(const G& game, const EngineSetup& engine, std::uint64_t seed, std::size_t limit);
   /// More simulations from the root.
   void ask(std::int64_t simulations);
-  /// Plays a legal action; nothing may be in flight.
+  /// Plays a legal action; nothing may be in flight. Bans end with it.
   void play(int action);
+  /// Replaces the bans; the tree is forgotten unless there were none and are none. A position whose moves are all banned keeps them.
+  void restrict(const std::vector<Ban>& bans);
 
   const G& game() const { return game_; }
   const EngineSetup& engine() const { return engine_; }
@@ -141,6 +150,7 @@ class Search {
   using Step = typename Simulation<G>::Step;
 
   // --- search.cpp ---
+  bool drop_banned(std::vector<std::uint16_t>& moves, std::size_t ply) const;
   bool wants_more() const {
     return !tree_.node(root_).over && (selected_ < asked_ || (wants_root_ && !tree_.node(root_).expanded));
   }
@@ -192,6 +202,8 @@ class Search {
   Ref root_ = 0;
   Edge root_edge_{};  ///< what leads to the root: from the point of view of the side that does not move there
   bool root_prepared_ = false;
+  std::array<std::vector<std::uint16_t>, 2> banned_until_;  ///< by side and action; empty without bans
+  std::uint64_t bans_hash_ = 0;                             ///< 0 without bans
   std::vector<double> gumbel_;  ///< noise by action
   std::vector<int> sequence_;   ///< counts of a Gumbel root
   std::int64_t asked_ = 0, selected_ = 0;

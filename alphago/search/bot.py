@@ -1,0 +1,378 @@
+"""A player of whole games on any board: a level, perhaps a network, limits of thinking, and one `Player` a board size.
+
+GTP, the arena and the terminal board all play through this class, so that a level means the same everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alphago import _core
+from alphago.errors import AlphaGoError
+from alphago.go import Board
+from alphago.machine import usable_threads
+from alphago.search.levels import level_named
+from alphago.search.params import SearchParams, search_params
+from alphago.search.player import Player, Report
+
+if TYPE_CHECKING:
+    from alphago.nets.evaluator import Evaluator
+    from alphago.nets.modules import Network
+
+DEFAULT_NET: Final = "default"
+DEFAULT_SECONDS: Final = 1.0
+"""Thinking time of a move where neither the level nor the caller limits it."""
+_CHECKS: Final = 10
+"""How often during a move it is asked whether more thinking could still change it."""
+_SHORTEST_CHECK: Final = 0.02
+_BATCH: Final = 16
+
+
+class BotError(AlphaGoError):
+    """A bot that cannot be made or cannot play here; the message says what would be right."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A move that a bot has chosen and not yet played."""
+
+    action: int
+    """Row-major from the top left, size * size for a pass, -1 for resignation."""
+    report: Report | None
+    """What the search knows; None where nothing was searched."""
+
+
+def bot_search(size: int, has_policy: bool, has_value: bool) -> SearchParams:
+    """Search parameters of play, before a level or the user changes them.
+
+    What no network gives comes from AlphaGo's tree policy (priors) and softmax rollouts (values). Resignation as AlphaGo's
+    match version (-0.8), twice in a row and not in the opening.
+    """
+    values: dict[str, Any] = {
+        "resign_threshold": -0.8,
+        "resign_turns": 1,
+        "resign_min_turn": size * size // 5,
+        "resign_off_fraction": 0.0,
+    }
+    if has_policy:
+        values |= {"leaves_in_flight": _BATCH // 2, "rounds_in_flight": 2, "symmetry": "random", "move": "lcb"}
+    else:
+        values |= {"prior": "tree", "puct": "zero", "c_puct": 1.0}
+    if not has_value:
+        values |= {"rollouts": "softmax", "expansion_threshold": 2, "leaves_in_flight": 8}
+    return search_params(values)
+
+
+class Bot:
+    """Chooses moves in one game. One calling thread; `stop` may be called from any.
+
+    Args:
+        level: one of `alphago.search.levels.LEVELS`.
+        net: a network file, or "default": no network.
+        settings: search parameters in place of the level's.
+        threads: of the search and of the network's runtime; None: every processor this process may use.
+        memory_mib: limit of the tree.
+        seed: of everything random.
+        resign: whether hopeless games are given up.
+        runtime, precision: of the network, as `alphago.nets.runtimes.make_evaluators` takes them.
+
+    Raises:
+        BadLevel: no such level.
+        BadSearchParams: no such parameter, or a value that it cannot have.
+        BotError: a number out of bounds.
+        NetworkError: when the network is needed first (`prepare`): the file is none, or not for this board.
+    """
+
+    def __init__(
+        self,
+        level: str = "max",
+        net: str = DEFAULT_NET,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        threads: int | None = None,
+        memory_mib: float = 512,
+        seed: int = 0,
+        resign: bool = True,
+        runtime: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        if threads is not None and not 1 <= threads <= 1024:
+            raise BotError(f"threads must be 1 to 1024, got {threads}")
+        if not 16 <= memory_mib <= 1 << 20:
+            raise BotError(f"memory_mib must be 16 to 1048576, got {memory_mib}")
+        self.level = level_named(level)
+        self.net = net
+        self.seed = seed
+        self.resign = resign
+        self.threads = threads or usable_threads()
+        self._settings = dict(settings or {})
+        search_params(self._settings)
+        self._memory_mib = memory_mib
+        self._runtime, self._precision = runtime, precision
+        self._network: Network | None = None
+        self._evaluators: dict[int, list[Evaluator]] = {}
+        self._players: dict[int, Player] = {}
+        self._size = 9
+        self._begun = False
+        self._low_turns = 0
+
+    # --- the game -------------------------------------------------------------------------------------------------------
+
+    def prepare(self, size: int) -> None:
+        """Load and compile what games of this size need, which takes seconds with a network; done on first use otherwise."""
+        self._player(size)
+
+    def new_game(self, board: Board | None = None, *, seed: int | None = None) -> None:
+        """Start from a position (None: the empty 9x9 board); nothing found before is kept but the network's cached answers.
+
+        Args:
+            seed: of this game; None: the bot's own.
+        """
+        size = 9 if board is None else board.size
+        player = self._player(size)
+        player.new_game(board, seed=self.seed if seed is None else seed)
+        self._size, self._begun, self._low_turns = size, True, 0
+
+    @property
+    def position(self) -> _core.Position:
+        """A copy of the position."""
+        return self._current().position
+
+    @property
+    def size(self) -> int:
+        """Of the board of the game in progress."""
+        return self._size
+
+    def play(self, action: int) -> None:
+        """Play a move for the side to move, keeping what was found about the position after it. Raises PlayerError."""
+        self._current().play(action)
+
+    def choose(
+        self,
+        *,
+        simulations: int | None = None,
+        seconds: float | None = None,
+        may_pass: bool = True,
+        bans: Sequence[tuple[int, int, int]] = (),
+        stop_when: Callable[[], bool] | None = None,
+        on_report: Callable[[Report], None] | None = None,
+        interval: float = math.inf,
+    ) -> Choice:
+        """The move for the side to move; it is not played.
+
+        Args:
+            simulations, seconds: limits of thinking; without either the level's own, or `DEFAULT_SECONDS`. It ends before
+                `seconds` when no move can overtake the best one any more.
+            may_pass: whether a pass may be chosen while another move is legal.
+            bans: moves to leave alone, as `Player.restrict` takes them.
+            stop_when: asked every few hundredths of a second; True ends the thinking.
+            on_report: called with what is known every `interval` seconds, and with the final report.
+
+        Raises:
+            PlayerError: the game is over.
+        """
+        player = self._current()
+        position = player.position
+        if not may_pass:
+            bans = [*bans, (position.to_play, self._size**2, 1)]
+        elif position.consecutive_passes == 1 and not bans and _wins_by_passing(position):
+            return Choice(self._size**2, None)
+        player.restrict(bans)
+        report = self._think(player, simulations, seconds, stop_when, on_report, interval)
+        return Choice(self._after_resignation(report), report)
+
+    def analyze(
+        self,
+        interval: float,
+        on_report: Callable[[Report], None],
+        stop_when: Callable[[], bool],
+        bans: Sequence[tuple[int, int, int]] = (),
+    ) -> None:
+        """Think about the position until `stop_when` answers True, reporting every `interval` seconds and at the end.
+
+        Raises:
+            PlayerError: the game is over.
+        """
+        player = self._current()
+        player.restrict(bans)
+        while True:
+            on_report(player.search(seconds=interval, stop_when=stop_when))
+            if player.was_stopped:
+                return
+
+    def line(self, action: int, limit: int = 20) -> list[int]:
+        """The moves expected after `action`, that one first."""
+        return self._current().line(action, limit)
+
+    def report(self) -> Report:
+        """What is known about the position now."""
+        player = self._current()
+        player.stop()
+        return player.report()
+
+    def ponder(self) -> None:
+        """Think on the opponent's time, until the next call of anything."""
+        player = self._current()
+        player.restrict(())
+        player.ponder()
+
+    def stop(self) -> None:
+        """End thinking; from any thread."""
+        for player in list(self._players.values()):
+            player.stop()
+
+    def close(self) -> None:
+        """Stop and forget everything."""
+        self.stop()
+        self._players.clear()
+        self._evaluators.clear()
+        self._network = None
+        self._begun = False
+
+    def evaluators(self, size: int) -> Sequence[Evaluator]:
+        """The network's evaluators for this size, none without a network. Not while anything thinks."""
+        self._player(size)
+        return self._evaluators[size]
+
+    def describe(self) -> str:
+        """One line: level, network, threads."""
+        with_what = "softmax rollouts" if self.net == DEFAULT_NET else self.net
+        return f"level {self.level.name} ({self.level.description}), {with_what}, {self.threads} threads"
+
+    # --- inside ---------------------------------------------------------------------------------------------------------
+
+    def params(self, size: int) -> SearchParams:
+        """Search parameters on this board size."""
+        heads = () if self._network is None else self._network.architecture.heads
+        params = bot_search(size, "policy" in heads, "outcome" in heads or "value" in heads)
+        return params.but(**{**self.level.settings, **self._settings})
+
+    def _current(self) -> Player:
+        if not self._begun:
+            self.new_game()
+        return self._players[self._size]
+
+    def _player(self, size: int) -> Player:
+        if size not in self._players:
+            self._load(size)
+            params = self.params(size)
+            weights = None
+            if params.rollouts == "softmax" or params.prior != "uniform":
+                from alphago.nets.rollout import load_rollout_weights
+
+                weights = load_rollout_weights()
+            self._players[size] = Player(
+                params,
+                size=size,
+                evaluators=self._evaluators[size],
+                weights=weights,
+                threads=self.threads,
+                memory_mib=self._memory_mib,
+            )
+        return self._players[size]
+
+    def _load(self, size: int) -> None:
+        if size in self._evaluators:
+            return
+        if self.net == DEFAULT_NET:
+            self._evaluators[size] = []
+            return
+        from alphago.nets.runtimes import make_evaluators
+        from alphago.nets.store import load_network
+
+        if self._network is None:
+            self._network = load_network(self.net)[0]
+        self._evaluators[size] = make_evaluators(
+            self._network,
+            size,
+            _BATCH,
+            runtime=self._runtime,
+            precision=self._precision,
+            workers=1,
+            threads=self.threads,
+        )
+
+    def _think(
+        self,
+        player: Player,
+        simulations: int | None,
+        seconds: float | None,
+        stop_when: Callable[[], bool] | None,
+        on_report: Callable[[Report], None] | None,
+        interval: float,
+    ) -> Report:
+        if simulations is None and self.level.simulations is not None:
+            simulations = self.level.simulations
+        if simulations is None and seconds is None:
+            seconds = DEFAULT_SECONDS
+        start = time.perf_counter()
+        left = simulations
+        check = interval if seconds is None else min(interval, max(seconds / _CHECKS, _SHORTEST_CHECK))
+        next_report = interval
+        before = player.report().simulations
+        while True:
+            passed = time.perf_counter() - start
+            span = check if seconds is None else min(check, max(0.0, seconds - passed))
+            report = player.search(left, seconds=None if math.isinf(span) else span, stop_when=stop_when)
+            passed = time.perf_counter() - start
+            done = report.simulations - before
+            if simulations is not None:
+                left = simulations - done
+            over = player.was_stopped or (left is not None and left <= 0) or (seconds is not None and passed >= seconds)
+            if not over and seconds is not None:
+                over = _is_settled(report, done, passed, seconds, left)
+            if on_report is not None and (over or passed >= next_report):
+                on_report(report)
+                next_report += interval
+            if over:
+                return report
+
+    def _after_resignation(self, report: Report) -> int:
+        """The move, or -1 when the player's threshold was passed on this turn and its last one."""
+        if report.move >= 0:
+            self._low_turns = 0
+            return report.move
+        self._low_turns += 1
+        if self.resign and self._low_turns >= 2:
+            return -1
+        return int(report.actions[int(report.visit_counts.argmax())])
+
+
+def _wins_by_passing(position: _core.Position) -> bool:
+    """Whether the side to move wins when it ends the game now, with the stones as they stand and with the dead ones lifted."""
+    side = 1 if position.to_play == 1 else -1
+    bonus = position.komi + position.white_bonus
+    if side * (float(position.area().sum()) - bonus) <= 0:
+        return False
+    from alphago.search.status import status
+
+    return side * (_area_without(position, status(position).dead_mask(position.size)) - bonus) > 0
+
+
+def _area_without(position: _core.Position, dead: NDArray[np.bool_]) -> float:
+    """Black's area minus white's once the dead stones are lifted, without komi."""
+    if not dead.any():
+        return float(position.area().sum())
+    stones = np.where(dead, 0, position.stones())
+    lifted = _core.Position(position.size, 0, True, 0, 0.0)
+    lifted.setup(np.flatnonzero(stones == 1).tolist(), np.flatnonzero(stones == 2).tolist(), [])
+    return float(lifted.area().sum())
+
+
+def _is_settled(report: Report, done: int, passed: float, seconds: float, left: int | None) -> bool:
+    """Whether the most visited move stays so even if all simulations to come went to the second."""
+    visits = report.visit_counts
+    if len(visits) < 2:
+        return True
+    second, first = sorted(visits)[-2:]
+    to_come = done / max(passed, 1e-9) * max(0.0, seconds - passed)
+    if left is not None:
+        to_come = min(to_come, left)
+    return float(first) - float(second) > to_come
