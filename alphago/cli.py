@@ -18,6 +18,7 @@ from alphago.messages import did_you_mean
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "bench": ("alphago.commands.bench", "Measure playouts, input planes, search and self-play per second."),
     "doctor": ("alphago.commands.doctor", "Show what this machine and installation offer, and what is missing."),
+    "gtp": ("alphago.commands.gtp", "Play over the Go Text Protocol."),
     "nets": ("alphago.commands.nets", "Make and describe network files."),
 }
 """Subcommand: its module, and its line in the help (here, so that help imports no module)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 
@@ -11,6 +12,15 @@ def usable_threads() -> int:
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def seconds_of(text: str) -> float:
+    """A length of time: "2", "2s", "250ms", "1.5m", "1h". Raises ValueError, which says what would be right."""
+    match = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(ms|s|m|h)?", text.strip())
+    seconds = float(match[1].replace(",", ".")) * {"ms": 0.001, "m": 60, "h": 3600}.get(match[2], 1) if match else 0.0
+    if not 0 < seconds <= 86400:
+        raise ValueError(f"expected a time such as 2s, 250ms, 1.5m or 1h, up to 24h, got {text[:40]!r}")
+    return seconds
 
 
 def peak_memory_mib() -> float:

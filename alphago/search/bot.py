@@ -211,6 +211,10 @@ class Bot:
         """The moves expected after `action`, that one first."""
         return self._current().line(action, limit)
 
+    def line_visits(self, actions: Sequence[int]) -> list[int]:
+        """Visits of the second, third, ... of these moves, played one after the other from here; 0 beyond the tree."""
+        return self._current().line_visits(actions)
+
     def report(self) -> Report:
         """What is known about the position now."""
         player = self._current()
@@ -235,6 +239,32 @@ class Bot:
         self._evaluators.clear()
         self._network = None
         self._begun = False
+
+    def with_level(self, name: str) -> Bot:
+        """A bot of another level that is otherwise like this one and shares its networks; this one must not be used any more.
+
+        Raises:
+            BadLevel: no such level.
+        """
+        other = Bot(
+            name,
+            self.net,
+            settings=self._settings,
+            threads=self.threads,
+            memory_mib=self._memory_mib,
+            seed=self.seed,
+            resign=self.resign,
+            runtime=self._runtime,
+            precision=self._precision,
+        )
+        other._network, other._evaluators = self._network, self._evaluators
+        return other
+
+    @property
+    def network(self) -> Network | None:
+        """The network, loaded; None when there is none."""
+        self._player(self._size)
+        return self._network
 
     def evaluators(self, size: int) -> Sequence[Evaluator]:
         """The network's evaluators for this size, none without a network. Not while anything thinks."""

@@ -155,6 +155,15 @@ class Player:
             path.append(int(node["actions"][int(node["visit_counts"].argmax())]))
         return path
 
+    def line_visits(self, actions: Sequence[int]) -> list[int]:
+        """Visits of the second, third, ... of these moves, played one after the other; 0 beyond the tree. Not while pondering."""
+        visits = []
+        for n in range(1, len(actions)):
+            node = self._pool.children(0, list(actions[:n]))
+            found = [] if node is None else node["visit_counts"][node["actions"] == actions[n]].tolist()
+            visits.append(int(found[0]) if found else 0)
+        return visits
+
     def search(
         self,
         simulations: int | None = None,
