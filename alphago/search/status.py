@@ -73,8 +73,8 @@ class Status:
 def status(position: _core.Position, playouts: int = PLAYOUTS, seed: int = 0) -> Status:
     """Every chain's status. Pass-alive chains (Benson) are alive whatever the playouts say.
 
-    A living chain is in seki when, the dead lifted, it borders no point of its own and shares a liberty with a living chain of
-    the other colour that borders none either.
+    A living chain is in seki when, the dead lifted, it borders one point of its own at most and shares a neutral liberty with a
+    living chain of the other colour of which the same is true.
     """
     owner = ownership(position, playouts, seed).ravel()
     stones = position.stones().ravel()
@@ -114,8 +114,9 @@ def _in_seki(position: _core.Position, alive: list[tuple[int, list[int]]], dead:
     color_of: dict[int, int] = {}
     for color, chain in alive:
         around = {n for a in chain for n in _neighbours(a, size) if stones[n] == 0}
-        if not any(land[n] == (1 if color == 1 else -1) for n in around):
-            landless[chain[0]] = around
+        own = 1 if color == 1 else -1
+        if sum(land[n] == own for n in around) <= 1:
+            landless[chain[0]] = {n for n in around if land[n] == 0}
             color_of[chain[0]] = color
     return {
         a
