@@ -16,10 +16,14 @@ from alphago import console
 from alphago.messages import did_you_mean
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "arena": ("alphago.commands.arena", "Play many engines against one another, and rate them."),
     "bench": ("alphago.commands.bench", "Measure playouts, input planes, search and self-play per second."),
     "doctor": ("alphago.commands.doctor", "Show what this machine and installation offer, and what is missing."),
     "gtp": ("alphago.commands.gtp", "Play over the Go Text Protocol."),
+    "match": ("alphago.commands.match", "Play two engines against each other: Elo, SPRT, every game kept."),
     "nets": ("alphago.commands.nets", "Make and describe network files."),
+    "play": ("alphago.commands.play", "Play against the bot in the terminal."),
+    "regress": ("alphago.commands.regress", "Run test positions with any GTP engine."),
 }
 """Subcommand: its module, and its line in the help (here, so that help imports no module)."""
 

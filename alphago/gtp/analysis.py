@@ -152,6 +152,16 @@ def line(
     return " ".join(parts)
 
 
+def winning_pass(dialect: str) -> str:
+    """The line of a pass that ends a won game: nothing was searched, yet clients wait for a line."""
+    if dialect == LZ:
+        return "info move pass visits 1 winrate 10000 prior 10000 lcb 10000 order 0 pv pass"
+    return (
+        "info move pass visits 1 edgeVisits 1 utility 1 winrate 1 scoreMean 0 scoreStdev 0 scoreLead 0 "
+        "scoreSelfplay 0 prior 1 lcb 1 utilityLcb 1 weight 1 order 0 pv pass"
+    )
+
+
 def owners(session: Session, asked: Analysis) -> NDArray[np.float64] | None:
     """Ownership where it is asked for."""
     if "ownership" not in asked.switches:

@@ -23,7 +23,8 @@ def _analyze(dialect: str) -> Handler:
         output.begin(request.id)
 
         def show(report: Report) -> None:
-            output.line(analysis.line(session, bot, report, asked, dialect, analysis.owners(session, asked)))
+            if len(report.actions):  # nothing is known when the next command came at once
+                output.line(analysis.line(session, bot, report, asked, dialect, analysis.owners(session, asked)))
 
         try:
             bot.analyze(_first_soon(asked.interval), show, session.source.waiting, asked.bans)
@@ -53,14 +54,13 @@ def _search(dialect: str, *, plays: bool, shows: bool, cancellable: bool) -> Han
             cancelled = cancelled or session.source.waiting()
             return cancelled
 
-        reports: list[Report] = []
+        bot = session.sync(asked.color)  # what fails here is still an error of the whole command
         if shows:
             output.begin(request.id)
-        bot = session.sync(asked.color)
 
         def show(report: Report) -> None:
-            reports.append(report)
-            output.line(analysis.line(session, bot, report, asked, dialect, analysis.owners(session, asked)))
+            if len(report.actions):
+                output.line(analysis.line(session, bot, report, asked, dialect, analysis.owners(session, asked)))
 
         start = time.perf_counter()
         try:
@@ -84,8 +84,8 @@ def _search(dialect: str, *, plays: bool, shows: bool, cancellable: bool) -> Han
             session.clock.spent(asked.color, time.perf_counter() - start)
         if not shows:
             return text
-        if not reports and choice.report is not None:
-            show(choice.report)
+        if choice.report is None:  # a pass that wins, chosen without a search
+            output.line(analysis.winning_pass(dialect))
         output.line(f"play {text}")
         output.end()
         if plays:

@@ -72,6 +72,8 @@ class Clock:
             # The client has a clock and never said which: a main time, or overtime of so many stones.
             self.system = TimeSystem("canadian" if stones else "absolute", seconds, seconds, stones)
             self.restart()
+        elif stones and self.system.kind == "absolute":
+            self.system = TimeSystem("canadian", self.system.main, seconds, stones)
         self.sides[color] = _Side(max(0.0, seconds), max(0, stones))
 
     def spent(self, color: int, seconds: float) -> None:
@@ -115,13 +117,9 @@ class Clock:
         share = left * (1 - _RESERVE) / max(moves_left, 1.0)
         if system.kind == "byoyomi" and system.count:
             # Overtime is as good as an increment: the main time may be spent, at no less than a period a move.
-            share = (
-                max(share, min(left, system.period) * _OVERTIME_SHARE)
-                if left > 0
-                else (system.period - lag) * _OVERTIME_SHARE
-            )
+            share = max(share, (system.period - lag) * _OVERTIME_SHARE)
         elif system.kind == "canadian" and system.count:
-            share = max(share, min(left, system.period / system.count) * _OVERTIME_SHARE)
+            share = max(share, system.period / system.count * _OVERTIME_SHARE - lag)
         elif system.kind.startswith("fischer"):
             share = min(share + system.period * _OVERTIME_SHARE, left * 0.5, system.move_cap - lag)
         # Whatever the plan, never a large part of what is left.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from alphago.go import BLACK, BadBoard, Board, action_to_gtp, fixed_handicap_points, max_fixed_handicap
@@ -254,8 +252,8 @@ def _file_and_number(request: Request) -> tuple[str, int | None]:
     else:
         words = request.args[1:]
         name = request.args[0]
-        if words and not Path(name).is_file():  # a name with blanks
-            last = words[-1] if words[-1].isdecimal() and not Path(text).is_file() else None
+        if words and not sgf.is_file(name):  # a name with blanks
+            last = words[-1] if words[-1].isdecimal() and not sgf.is_file(text) else None
             name = text if last is None else text[: text.rindex(last)].strip()
             words = [] if last is None else [last]
     if len(words) > 1:

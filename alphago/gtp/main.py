@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -35,6 +36,7 @@ def run(
         source, sink: None: the process's stdin and stdout, which from then on belongs to the protocol.
     """
     assert COMMANDS
+    owns_process = sink is None
     if sink is None:
         sink = claim_stdout()
         for name in ("SIGTERM", "SIGHUP"):
@@ -44,10 +46,14 @@ def run(
     session = Session(make_bot, lines, settings, rules, size, komi)
     try:
         serve(functools.partial(handle, session), lines, Output(sink))
-    except BrokenPipeError:
-        pass  # the client went away
+    except (BrokenPipeError, SystemExit):
+        pass  # the client went away, or a signal came
     finally:
         session.stop()
+    if owns_process and session.is_loading:
+        # A thread that is loading cannot be interrupted, and an interpreter that takes its threads down in C++ aborts.
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -17,16 +17,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-MAX_LINE: Final = 1 << 20
-"""Longest line that is looked at; the rest of a longer one is thrown away."""
-MAX_WAITING: Final = 100_000
-"""Lines read ahead of the command being carried out; then reading waits."""
+MAX_LINE: Final = 1 << 17
+"""Bytes of a line that are looked at; the rest of a longer one is thrown away."""
+MAX_WAITING: Final = 1 << 24
+"""Bytes read ahead of the command being carried out, about; then reading waits."""
+
+_CHUNK: Final = 1 << 16
+_LINE_COST: Final = 128
+"""Bytes that a line takes in the queue besides its text."""
 
 _TOGETHER: Final = 0.05
 """Seconds within which lines count as sent at once."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_ID: Final = re.compile(r"(\d{1,32})(?:\s+|$)")
+_ID: Final = re.compile(r"([0-9]{1,32})(?:\s+|$)")
 
 
 class GtpError(Exception):
@@ -69,9 +73,12 @@ class Output:
         self._stream = stream
 
     def respond(self, number: str, text: str, *, success: bool = True) -> None:
-        """A whole response. Blank lines inside are closed up, since a blank line ends it."""
+        """A whole response. Blank lines inside are closed up, since a blank line ends it.
+
+        A text that begins with a newline, as diagrams do, begins below the `=`.
+        """
         lines = [line.rstrip() for line in text.replace("\r", "").split("\n")]
-        body = "\n".join(line for line in lines if line)
+        body = "\n" * text.startswith("\n") + "\n".join(line for line in lines if line)
         self.write(f"{'=' if success else '?'}{number} {body}\n\n")
 
     def begin(self, number: str) -> None:
@@ -99,8 +106,10 @@ class Input:
     """
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._lines: queue.Queue[str | None] = queue.Queue(MAX_WAITING)
+        # Not the buffered stream: one that a thread waits in cannot be closed when the process ends, and aborts it.
+        self._stream = getattr(stream, "raw", stream)
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._came = self._taken = 0  # bytes; each written by one thread alone
         self._quit_at: float | None = None
         self._started_at = math.inf
         self._in_hurry = False
@@ -111,6 +120,8 @@ class Input:
         """The next line without its newline; None at the end of the input."""
         line = self._lines.get()
         self._started_at = time.monotonic()
+        if line is not None:
+            self._taken += len(line) + _LINE_COST
         return line
 
     def waiting(self) -> bool:
@@ -124,22 +135,31 @@ class Input:
         return self._in_hurry
 
     def _read(self) -> None:
+        held = b""
         while True:
             try:
-                raw = self._stream.readline(MAX_LINE)
-                if raw and not raw.endswith(b"\n") and len(raw) == MAX_LINE:
-                    while (more := self._stream.readline(MAX_LINE)) and not more.endswith(b"\n"):
-                        pass
+                chunk = self._stream.read(_CHUNK)
             except (OSError, ValueError):
-                raw = b""
-            if not raw:
+                chunk = b""
+            if not chunk:
+                if held:
+                    self._put(held)
                 self._lines.put(None)
                 return
-            line = raw.decode("utf-8", "replace").rstrip("\n")
-            request = parse(line)
-            if request is not None and request.command == "quit":
-                self._quit_at = time.monotonic()
-            self._lines.put(line)
+            *lines, held = (held + chunk).split(b"\n")
+            held = held[:MAX_LINE]
+            for line in lines:
+                self._put(line[:MAX_LINE])
+            while self._came - self._taken > MAX_WAITING:
+                time.sleep(0.01)
+
+    def _put(self, raw: bytes) -> None:
+        line = raw.decode("utf-8", "replace")
+        request = parse(line)
+        if request is not None and request.command == "quit":
+            self._quit_at = time.monotonic()
+        self._came += len(line) + _LINE_COST
+        self._lines.put(line)
 
 
 def claim_stdout() -> BinaryIO:

@@ -90,7 +90,7 @@ def rules_from_text(text: str) -> Rules:
     """A named ruleset, or KataGo's JSON. Raises GtpError on what this engine has not, rather than play something else."""
     if not text.startswith("{"):
         try:
-            return Rules.named(text)
+            return Rules.named(text[:40])
         except BadRules as error:
             raise GtpError(str(error)) from None
     try:
@@ -154,7 +154,7 @@ def _kata_set_rule(session: Session, request: Request, output: Output) -> str:
         raise GtpError(f"rules: unknown key {key[:40]}; known are {', '.join(known)}")
     try:
         parsed = json.loads(value.lower())
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = value
     known[key] = parsed if isinstance(parsed, bool) else value
     session.set_rules(rules_from_text(json.dumps(known)))
@@ -256,15 +256,15 @@ def _switch(key: str, value: str) -> bool:
 def _level(session: Session, request: Request, output: Output) -> str:
     """GNU Go's command name; a name of ours, or 1 to the number of levels."""
     name = arguments(request, 1, what="a level")[0]
-    if name.isdecimal() and 1 <= int(name) <= len(LEVELS):
-        name = list(LEVELS)[int(name) - 1]
+    numbers = {str(i + 1): level for i, level in enumerate(LEVELS)}
+    name = numbers.get(name, name)
     set_parameter(session, "level", name)
     return ""
 
 
 @command("clear_cache")
 def _clear_cache(session: Session, request: Request, output: Output) -> str:
-    session.replace_bot(session.make_bot)
+    session.set_level(session.bot().level.name)  # and so with the settings of now
     return ""
 
 

@@ -24,6 +24,8 @@ from alphago.search.player import Report
 from alphago.search.status import Status, status
 
 SIZES = (2, 19)
+LONGEST = 60.0
+"""Seconds of a move however much time is on the clock, unless the settings say more: nobody waits for hours."""
 
 
 @dataclass
@@ -170,6 +172,11 @@ class Session:
         self._loading = threading.Thread(target=work, name="gtp-loading", daemon=True)
         self._loading.start()
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether the bot is being loaded in the background."""
+        return self._loading is not None and self._loading.is_alive()
+
     def bot(self) -> Bot:
         """The bot, loaded. Raises GtpError."""
         if self._loading is not None:
@@ -196,7 +203,10 @@ class Session:
     def set_level(self, name: str) -> None:
         """Play at another level from now on. Raises BadLevel."""
         level_named(name)
-        self.replace_bot(functools.partial(self.bot().with_level, name))
+        unused = self.bot().with_level(
+            name
+        )  # not the bot itself, which would keep its trees for as long as this is kept
+        self.replace_bot(functools.partial(unused.with_level, name))
 
     def forget(self) -> None:
         """The bot's position is no longer this game's."""
@@ -204,7 +214,7 @@ class Session:
 
     def stop(self) -> None:
         """End pondering."""
-        if self._bot is not None and (self._loading is None or not self._loading.is_alive()):
+        if self._bot is not None and not self.is_loading:
             self._bot.stop()
 
     def sync(self, color: int) -> Bot:
@@ -249,14 +259,22 @@ class Session:
         """The bot's move for `color` within the clock and the settings; it is not played. Raises GtpError."""
         start = time.perf_counter()
         bot = self.sync(color)
-        hurry = self.source.hurry
+        begun = False
+
+        def stop() -> bool:
+            nonlocal begun
+            if not begun:  # a choice needs one look at least
+                begun = True
+                return False
+            return self.source.hurry() or (stop_when is not None and stop_when())
+
         try:
             choice = bot.choose(
                 simulations=self.settings.simulations,
                 seconds=self.seconds(color),
                 may_pass=may_pass,
                 bans=bans or (),
-                stop_when=hurry if stop_when is None else lambda: hurry() or stop_when(),
+                stop_when=stop,
                 on_report=on_report,
                 interval=interval,
             )
@@ -272,7 +290,7 @@ class Session:
         budget = self.clock.budget(color, moves_to_come(self.size, stones), self.settings.lag)
         if budget is None:
             return self.settings.seconds
-        return budget if self.settings.seconds is None else min(budget, self.settings.seconds)
+        return min(budget, LONGEST if self.settings.seconds is None else self.settings.seconds)
 
     def genmove(self, color: int, *, may_pass: bool = True, **options: object) -> int:
         """Think and play: an action, -1 for resignation."""

@@ -26,6 +26,14 @@ class Loaded:
     """None where the file says nothing."""
 
 
+def is_file(name: str) -> bool:
+    """Whether there is such a file; a name that none can have (too long) is none."""
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def load(name: str, before: int | None, rules: Rules) -> Loaded:
     """The position before move `before` of the main line (None: at its end), under the given rules.
 
@@ -123,8 +131,8 @@ def dump(session: Session) -> str:
 def write(name: str, text: str) -> None:
     """A file, whole or not at all. Raises GtpError."""
     path = Path(name)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.write_text(text + "\n", encoding="utf-8")
         os.replace(temporary, path)
     except (OSError, ValueError) as error:

@@ -64,9 +64,9 @@ def bot_search(size: int, has_policy: bool, has_value: bool) -> SearchParams:
     if has_policy:
         values |= {"leaves_in_flight": _BATCH // 2, "rounds_in_flight": 2, "symmetry": "random", "move": "lcb"}
     else:
-        values |= {"prior": "tree", "puct": "zero", "c_puct": 1.0}
+        values |= {"prior": "tree", "puct": "zero", "c_puct": 2.5}
     if not has_value:
-        values |= {"rollouts": "softmax", "expansion_threshold": 2, "leaves_in_flight": 8}
+        values |= {"rollouts": "softmax", "expansion_threshold": 2, "leaves_in_flight": 8, "rollout_cache": True}
     return search_params(values)
 
 
@@ -113,7 +113,6 @@ class Bot:
         self.resign = resign
         self.threads = threads or usable_threads()
         self._settings = dict(settings or {})
-        search_params(self._settings)
         self._memory_mib = memory_mib
         self._runtime, self._precision = runtime, precision
         self._network: Network | None = None
@@ -122,6 +121,7 @@ class Bot:
         self._size = 9
         self._begun = False
         self._low_turns = 0
+        self.params(9)  # what is wrong with the settings is said now
 
     # --- the game -------------------------------------------------------------------------------------------------------
 
@@ -263,12 +263,12 @@ class Bot:
     @property
     def network(self) -> Network | None:
         """The network, loaded; None when there is none."""
-        self._player(self._size)
+        self._load(self._size)
         return self._network
 
     def evaluators(self, size: int) -> Sequence[Evaluator]:
         """The network's evaluators for this size, none without a network. Not while anything thinks."""
-        self._player(size)
+        self._load(size)
         return self._evaluators[size]
 
     def describe(self) -> str:
@@ -291,6 +291,10 @@ class Bot:
 
     def _player(self, size: int) -> Player:
         if size not in self._players:
+            for other in self._players.values():
+                other.stop()
+            self._players.clear()  # one tree at a time: the memory limit is of the bot, not of each board size
+            self._begun = False
             self._load(size)
             params = self.params(size)
             weights = None

@@ -33,17 +33,20 @@ class Level:
 def _weak(rollouts: str, temperature: float) -> dict[str, Any]:
     values: dict[str, Any] = {"temperature": temperature, "temperature_final": temperature}
     if rollouts == "light":
-        values |= {"rollouts": "light", "prior": "uniform"}
+        values |= {"rollouts": "light", "prior": "uniform", "rollout_cache": False}
     return values
 
 
 _ALL: Final = (
     Level("beginner", "knows the rules: 30 simulations of random play, chooses loosely", 30, _weak("light", 1.0)),
     Level("novice", "sees captures: 100 simulations of random play", 100, _weak("light", 0.5)),
-    Level("casual", "knows shapes: 40 simulations", 40, _weak("softmax", 0.3)),
-    Level("club", "200 simulations", 200),
-    Level("strong", "1,000 simulations", 1000),
-    Level("expert", "5,000 simulations", 5000),
+    Level("learner", "knows shapes: 15 simulations, chooses loosely", 15, _weak("softmax", 0.6)),
+    Level("casual", "40 simulations, chooses a little loosely", 40, _weak("softmax", 0.3)),
+    Level("amateur", "100 simulations", 100),
+    Level("club", "250 simulations", 250),
+    Level("strong", "600 simulations", 600),
+    Level("expert", "1,500 simulations", 1500),
+    Level("master", "4,000 simulations", 4000),
     Level("max", "as much as the time allows", None),
 )
 LEVELS: Final[dict[str, Level]] = {level.name: level for level in _ALL}

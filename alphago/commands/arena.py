@@ -1,0 +1,149 @@
+"""`alphago arena`: a ladder of many engines, and their ratings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alphago.commands.match import (
+    SIDE_HELP,
+    AsJson,
+    Grace,
+    Komi,
+    MaxMoves,
+    OpeningMoves,
+    OpeningsFrom,
+    Parallel,
+    Resign,
+    RulesName,
+    Scoring,
+    Seed,
+    Sims,
+    Size,
+    Threads,
+    Time,
+    describe,
+    say,
+)
+
+if TYPE_CHECKING:
+    from alphago.arena.game import GameRecord
+    from alphago.arena.match import Match
+    from alphago.arena.ratings import Ratings
+    from alphago.arena.summary import Summary
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Play many engines against one another, and rate them.",
+)
+
+Anchors = Annotated[
+    list[str] | None, typer.Option("--anchor", help="NAME=ELO: a rating that is given [default: the mean is 0].")
+]
+
+
+@app.command()
+def run(
+    players: Annotated[list[str], typer.Argument(help=f"Each: {SIDE_HELP}")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the ladder; what is there is gone on with.")],
+    games: Annotated[int, typer.Option("--games", help="Games of each pairing, even.")] = 100,
+    neighbours: Annotated[
+        int | None,
+        typer.Option("--neighbours", help="Play the K next in the order given alone [default: everybody].", min=1),
+    ] = None,
+    anchor: Anchors = None,
+    size: Size = None,
+    rules: RulesName = None,
+    komi: Komi = None,
+    time: Time = None,
+    grace: Grace = None,
+    sims: Sims = None,
+    seed: Seed = None,
+    openings: OpeningsFrom = None,
+    opening_moves: OpeningMoves = None,
+    scoring: Scoring = None,
+    max_moves: MaxMoves = None,
+    resign: Resign = None,
+    parallel: Parallel = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Play every pairing that is missing in the folder, then print the ratings. The same command goes on after an interruption."""
+    from alphago.arena.ladder import parse_anchors, parse_players, play_ladder, read_pairings, schedule
+    from alphago.arena.ratings import RatingError, bradley_terry
+    from alphago.messages import did_you_mean
+
+    sides = parse_players(players)
+    schedule(sides, neighbours)
+    anchors = parse_anchors(anchor or [])
+    names = [side.name for side in sides]
+    for name in anchors:
+        if name not in names:
+            raise RatingError(f"the anchor {name!r} is none of the engines{did_you_mean(name, names)}")
+
+    def announce(found: Match, number: int, total: int) -> None:
+        say(f"pairing {number} of {total}: {describe(found)}")
+
+    def tell(found: Match, game: GameRecord, summary: Summary) -> None:
+        if game.message:
+            say(f"game {game.index}: lost by {game.reason}: {game.message}")
+        if summary.played % 10 == 0 or summary.played == games:
+            say(f"{summary.played:,}/{games:,} games: {summary.line()}")
+
+    try:
+        play_ladder(
+            sides,
+            out,
+            games,
+            neighbours=neighbours,
+            parallel=parallel,
+            threads=threads,
+            on_match=announce,
+            on_game=tell,
+            size=size,
+            rules=rules,
+            komi=komi,
+            time=time,
+            grace=grace,
+            simulations=sims,
+            seed=seed,
+            openings=openings,
+            opening_moves=opening_moves,
+            scoring=scoring,
+            max_moves=max_moves,
+            resign=resign,
+        )
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on")
+        raise
+    _show(bradley_terry(read_pairings([out]), anchors), as_json)
+
+
+@app.command()
+def ratings(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of matches or ladders.")],
+    anchor: Anchors = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rate the engines of all matches in these folders."""
+    from alphago.arena.ladder import parse_anchors, read_pairings
+    from alphago.arena.ratings import bradley_terry
+
+    _show(bradley_terry(read_pairings(folders), parse_anchors(anchor or [])), as_json)
+
+
+def _show(found: Ratings, as_json: bool) -> None:
+    from alphago.arena.ladder import ratings_dict, ratings_table
+
+    if as_json:
+        print(json.dumps(ratings_dict(found)))
+        return
+    from rich.console import Console
+
+    Console(file=sys.stdout).print(ratings_table(found))
