@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from alphago import _core
 from alphago.arena.client import EngineCrashed
 from alphago.arena.engines import RESIGN, BotEngine, GtpEngine, SideError, parse_side, parse_sides
 from alphago.arena.limits import BadLimits, Limits, SideClock, Turn, share_of_game
+from alphago.arena.match import Match, match_settings
 from alphago.arena.openings import BALANCE, LONGEST, SHORTEST, OpeningError, Openings
 from alphago.arena.symmetry import action_maps, canonical_position, game_key
 from alphago.errors import AlphaGoError
@@ -57,6 +59,9 @@ def test_sides_from_texts(tmp_path: Path) -> None:
         ("club:c_pukt=1", "unknown search parameter 'c_pukt'"),
         ("club:c_puct=-5", "c_puct"),
         ("club:", "is not key=value"),
+        ("max:seconds=0", "seconds of a move are one number"),
+        ("max:seconds=nan", "seconds of a move are one number"),
+        ("max:seconds=1,seconds=2", "seconds of a move are one number"),
         ("two words", "expected gtp:COMMAND"),
     ],
 )
@@ -173,6 +178,33 @@ def test_simulations_of_the_side_come_before_the_matchs() -> None:
         engine.genmove(Turn(None, None, 0.0, 10.0))
         assert expected <= seen[0] <= expected + 16  # leaves in flight
         engine.close()
+
+
+def test_a_side_may_have_a_time_of_its_own() -> None:
+    """Without a clock of the referee's; under one it takes the shorter time."""
+    side = parse_side("max:seconds=0.2,c_puct=2")
+    assert (side.seconds, dict(side.settings), side.name) == (0.2, {"c_puct": 2}, "max:seconds=0.2,c_puct=2")
+    for text, move, low, high in (("max:seconds=0.2", None, 0.1, 0.6), ("max:seconds=60", 0.2, 0.1, 0.6)):
+        engine = BotEngine(parse_side(text), threads=1)
+        engine.start(Board(9, RULES), Limits(), 1)
+        start = time.perf_counter()
+        engine.genmove(Turn(move, None, 0.0, 10.0))
+        assert low < time.perf_counter() - start < high
+        engine.close()
+
+
+def test_one_game_at_a_time_where_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alphago.arena.match.usable_threads", lambda: 4)
+    for a, settings, expected in (
+        ("club", {}, 4),
+        ("max", {}, 1),
+        ("club:seconds=0.1", {}, 1),
+        ("max", {"simulations": 100}, 4),
+        ("max:simulations=9", {}, 4),
+        ("club", {"time": "1s"}, 1),
+        (fake(), {}, 4),
+    ):
+        assert Match(match_settings(a=a, b="club", **settings)).parallel == expected
 
 
 # --- time -------------------------------------------------------------------------------------------------------------

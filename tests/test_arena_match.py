@@ -155,15 +155,15 @@ class Sleeper:
 
     name = "sleeper"
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.dropped = seconds, 0
+    def __init__(self, seconds: float, answer: int = 25) -> None:
+        self.seconds, self.answer, self.dropped = seconds, answer, 0
 
     def start(self, board: Board, limits: Limits, seed: int) -> None:
         pass
 
     def genmove(self, turn: Turn) -> int:
         time.sleep(self.seconds)
-        return 25
+        return self.answer
 
     def play(self, action: int) -> None:
         pass
@@ -260,6 +260,11 @@ def test_dead_stones_are_lifted_or_not_as_asked() -> None:
     assert dead.sum() == 1
     assert not dead_stones(board, "tromp-taylor").any()
     assert board.score(dead) > board.score()
+    for scoring, lifted in (("playout", dead), ("tromp-taylor", None)):
+        passers = [Sleeper(0.0, 36), Sleeper(0.0, 36)]
+        game = play_game(passers, board.copy(), index=0, limits=Limits(), max_moves=10, scoring=scoring)
+        assert game.reason == "passes" and game.score == board.score(lifted)
+        assert game.dead == ([] if lifted is None else [13])
 
 
 # --- games that repeat one another ------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import random
 import re
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -395,5 +397,14 @@ def test_gogui() -> None:
                 assert answer
         assert kinds == {"dboard", "plist", "gfx", "param", "string", "none"}
         gui.command("gogui-interrupt")
+        gui.command("kata-set-params " + json.dumps({"maxVisits": 0, "maxTime": 30}))
+        interrupt = threading.Timer(0.3, client.send, ["# interrupt\n"])
+        interrupt.start()
+        start = time.monotonic()
+        assert re.fullmatch(r"[A-HJ][1-9]", gui.command("reg_genmove w"))
+        assert 0.2 < time.monotonic() - start < 2
+        interrupt.join()
+        gui.command("kata-set-params " + json.dumps({"maxVisits": 16}))
+        client.send("# interrupt\n")  # of nothing
         assert re.fullmatch(r"[A-HJ][1-9]", gui.command("genmove w"))
         gui.command("quit")

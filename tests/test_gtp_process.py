@@ -66,6 +66,21 @@ def test_quit_while_searching(busy: str, option: str) -> None:
     assert seconds < ENDED
 
 
+@pytest.mark.parametrize("busy", ["genmove b", "lz-analyze b 10", "kata-genmove_analyze b 10"])
+def test_a_client_that_is_gone_is_searched_for_no_longer(busy: str) -> None:
+    with process(*OPTIONS, "--time=60s") as engine:
+        engine.ok("heatmap")
+        engine.send(busy + "\n")
+        time.sleep(0.4)
+        start = time.monotonic()
+        assert engine.process.stdin
+        engine.process.stdin.close()
+        status, rest, errors = engine.end()
+        assert (status, errors) == (0, "")
+        assert rest.endswith("\n\n")
+        assert time.monotonic() - start < ENDED
+
+
 def test_quit_while_pondering() -> None:
     with process(*OPTIONS, "--sims", "8", "--ponder") as engine:
         engine.ok("genmove b")

@@ -62,6 +62,8 @@ class Side:
     settings: Mapping[str, Any] = field(default_factory=dict)
     simulations: int | None = None
     """Of a bot, where its text says so."""
+    seconds: float | None = None
+    """Thinking time of a bot's move, where its text says so: its own plan, with no clock of the referee's."""
 
     def identity(self) -> str:
         """What must stay the same when a match goes on: the text without the name, and a network file's contents."""
@@ -79,7 +81,7 @@ def parse_side(text: str) -> Side:
         FILE[@LEVEL[:KEY=VALUE,...]]      a bot with this network; level max when none is given
         NAME=...                          any of these, under a name of your own
 
-    `simulations` among the keys limits a move.
+    `simulations` and `seconds` among the keys limit a move of this side alone.
 
     Raises:
         SideError: none of these, or no such file.
@@ -102,13 +104,15 @@ def parse_side(text: str) -> Side:
         )
     if net != DEFAULT_NET:
         _existing(net)
-    settings = parse_settings(match["settings"].split(",")) if match["settings"] is not None else {}
+    texts = match["settings"].split(",") if match["settings"] is not None else []
+    own = [part for part in texts if part.strip().startswith("seconds=")]
+    settings = parse_settings([part for part in texts if part not in own])
     search_params(settings)
     simulations = settings.pop("simulations", None)
     if not name:
         name = level if net == DEFAULT_NET else f"{Path(net).stem}@{level}"
         name += f":{match['settings']}" if match["settings"] else ""
-    return Side(name, text, level=level, net=net, settings=settings, simulations=simulations)
+    return Side(name, text, level=level, net=net, settings=settings, simulations=simulations, seconds=_seconds(own))
 
 
 def parse_sides(texts: Sequence[str]) -> list[Side]:
@@ -119,6 +123,18 @@ def parse_sides(texts: Sequence[str]) -> list[Side]:
         seen[side.name] = count = seen.get(side.name, 0) + 1
         sides.append(Side(**{**vars(side), "name": f"{side.name}#{count}"}) if count > 1 else side)
     return sides
+
+
+def _seconds(texts: Sequence[str]) -> float | None:
+    if not texts:
+        return None
+    try:
+        seconds = float(texts[0].partition("=")[2])
+    except ValueError:
+        seconds = 0.0
+    if len(texts) > 1 or not 0.001 <= seconds <= 86400:
+        raise SideError(f"bad {','.join(texts)!r}: seconds of a move are one number from 0.001 to 86400")
+    return seconds
 
 
 def _is_file(text: str) -> bool:
@@ -203,9 +219,12 @@ class BotEngine:
 
     def genmove(self, turn: Turn) -> int:
         seconds = turn.move
+        own = self._side.seconds
         position = self._bot.position
         if turn.left is not None:
             seconds = share_of_game(turn, position.size, int((position.stones() > 0).sum()))
+        if own is not None:
+            seconds = own if seconds is None else min(own, seconds)
         try:
             choice = self._bot.choose(simulations=self._simulations, seconds=seconds, stop_when=lambda: self._killed)
             if choice.action != RESIGN:
@@ -348,6 +367,13 @@ class GtpEngine:
             self._try(form.format(int(seconds)))
 
 
+def thinks_by_time(side: Side, simulations: int | None) -> bool:
+    """Whether how well a bot of ours plays depends on how fast this machine is just now."""
+    if side.command is not None:
+        return False
+    return side.seconds is not None or not (side.simulations or simulations or LEVELS[side.level].simulations)
+
+
 def make_engine(side: Side, *, simulations: int | None, threads: int | None, memory_mib: float, resign: bool) -> Engine:
     """The engine of a side; a GTP program starts with its first game. Raises as `Bot`."""
     if side.command is not None:
@@ -371,4 +397,5 @@ __all__ = [
     "make_engine",
     "parse_side",
     "parse_sides",
+    "thinks_by_time",
 ]

@@ -18,7 +18,7 @@ import pydantic
 
 from alphago import _core, configs
 from alphago.arena.client import EngineError
-from alphago.arena.engines import Engine, EngineUnfit, Side, make_engine, parse_sides
+from alphago.arena.engines import Engine, EngineUnfit, Side, make_engine, parse_sides, thinks_by_time
 from alphago.arena.game import SCORINGS, GameRecord, play_game
 from alphago.arena.journal import (
     GAMES,
@@ -100,7 +100,7 @@ class Match:
 
     Args:
         settings: of its games.
-        parallel: games at a time; None: one under a clock, else as many as there are processors.
+        parallel: games at a time; None: one under a clock, or where a bot thinks by time; else as many as there are processors.
         threads: of each bot of ours; None: the processors shared out among the games at a time.
 
     Raises:
@@ -115,7 +115,8 @@ class Match:
         self.komi = self.rules.default_komi(settings.size) if settings.komi is None else settings.komi
         self.limits = Limits.parse(settings.time, settings.grace)
         cores = usable_threads()
-        self.parallel = parallel or (1 if self.limits.kind != "none" else cores)
+        by_time = any(thinks_by_time(side, settings.simulations) for side in self.sides)
+        self.parallel = parallel or (1 if self.limits.kind != "none" or by_time else cores)
         if not 1 <= self.parallel <= 1024:
             raise MatchError(f"games at a time must be 1 to 1024, got {self.parallel}")
         self.threads = threads or max(1, cores // self.parallel)

@@ -51,7 +51,7 @@ Resign = Annotated[
 ]
 Parallel = Annotated[
     int | None,
-    typer.Option("--parallel", help="Games at a time [default: 1 with --time, else one a processor].", min=1),
+    typer.Option("--parallel", help="Games at a time [default: 1 where time counts, else one a processor].", min=1),
 ]
 Threads = Annotated[
     int | None,

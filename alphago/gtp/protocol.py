@@ -101,8 +101,9 @@ class Output:
 class Input:
     """Lines from a stream, read by a thread.
 
-    `waiting()` tells a search that a line has come; `hurry()` that the client has sent `quit` while it was thinking. A `quit`
-    that was sent along with the commands before it, as scripts do, waits for them.
+    `waiting()` tells a search that a line has come; `hurry()` that the client has sent `quit` or has gone while it was thinking.
+    A `quit` that was sent along with the commands before it, as scripts do, waits for them. `interrupted()` tells that the
+    client wants the answer now (GoGui: a comment `# interrupt`).
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -110,7 +111,7 @@ class Input:
         self._stream = getattr(stream, "raw", stream)
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._came = self._taken = 0  # bytes; each written by one thread alone
-        self._quit_at: float | None = None
+        self._quit_at = self._interrupted_at = -math.inf
         self._started_at = math.inf
         self._in_hurry = False
         self._thread = threading.Thread(target=self._read, name="gtp-input", daemon=True)
@@ -129,10 +130,14 @@ class Input:
         return not self._lines.empty()
 
     def hurry(self) -> bool:
-        """Whether `quit` has come while a command was carried out; it stays so."""
-        if self._quit_at is not None and self._quit_at > self._started_at + _TOGETHER:
+        """Whether `quit` or the end of the input has come while a command was carried out; it stays so."""
+        if self._quit_at > self._started_at + _TOGETHER:
             self._in_hurry = True
         return self._in_hurry
+
+    def interrupted(self) -> bool:
+        """Whether `# interrupt` has come while the present command is carried out."""
+        return self._interrupted_at > self._started_at
 
     def _read(self) -> None:
         held = b""
@@ -144,6 +149,7 @@ class Input:
             if not chunk:
                 if held:
                     self._put(held)
+                self._quit_at = time.monotonic()
                 self._lines.put(None)
                 return
             *lines, held = (held + chunk).split(b"\n")
@@ -158,6 +164,8 @@ class Input:
         request = parse(line)
         if request is not None and request.command == "quit":
             self._quit_at = time.monotonic()
+        elif line.split() == ["#", "interrupt"]:
+            self._interrupted_at = time.monotonic()
         self._came += len(line) + _LINE_COST
         self._lines.put(line)
 

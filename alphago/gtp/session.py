@@ -266,7 +266,7 @@ class Session:
             if not begun:  # a choice needs one look at least
                 begun = True
                 return False
-            return self.source.hurry() or (stop_when is not None and stop_when())
+            return self.source.hurry() or self.source.interrupted() or (stop_when is not None and stop_when())
 
         try:
             choice = bot.choose(

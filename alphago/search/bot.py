@@ -236,7 +236,7 @@ class Bot:
         """Stop and forget everything."""
         self.stop()
         self._players.clear()
-        self._evaluators.clear()
+        self._evaluators = {}  # not cleared: a bot of another level may share them
         self._network = None
         self._begun = False
 

@@ -245,11 +245,11 @@ class Player:
 
     def _work(self, deadline: float | None, stop_when: Callable[[], bool] | None) -> None:
         while not self._pool.is_idle(0):
+            self._step()  # before anything is asked: however short the time, something is known about the moves then
             if stop_when is not None and stop_when():
                 self._stopping.set()
             if self._stopping.is_set() or (deadline is not None and time.perf_counter() >= deadline):
                 self._pool.stop()
-            self._step()
 
     def _step(self) -> None:
         if not self._evaluators:

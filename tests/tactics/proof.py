@@ -47,7 +47,7 @@ class Sealed:
     @property
     def lead_outside(self) -> int:
         """Points of black minus points of white outside the region."""
-        size = self.stones.shape[0]
+        size: int = self.stones.shape[0]
         return 2 * int(self.black.sum()) - (size * size - int(self.region.sum()))
 
     def line(self, to_play: int, wanted: str, limit: int = LIMIT) -> str:
@@ -69,7 +69,7 @@ def settled(position: _core.Position, color: int) -> NDArray[np.bool_]:
     says why that is enough).
     """
     own = position.pass_alive(color) & (position.stones() == color)
-    out = own.copy()
+    out: NDArray[np.bool_] = own.copy()
     if not own.any():
         return out
     seen = own.copy()

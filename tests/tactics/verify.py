@@ -89,7 +89,7 @@ def load(path: Path) -> tuple[_core.Position, float]:
     black, white, empty = root.get_setup_stones()
     actions = [[(size - 1 - r) * size + c for r, c in sorted(points)] for points in (black, white)]
     position = _core.Position(size, 0, False, 0, game.get_komi())
-    if empty or position.setup(*actions, []):
+    if empty or position.setup(actions[0], actions[1], []):
         raise ValueError(f"{path}: a chain without liberty")
     position.to_play = BLACK if root.get("PL") == "b" else WHITE
     return position, game.get_komi()
