@@ -39,6 +39,10 @@ class Go:
     def to_play(self) -> int:
         return self.position.to_play
 
+    @property
+    def n_placed(self) -> int:
+        return self.size**2
+
     def legal(self) -> list[int]:
         return [int(a) for a in np.flatnonzero(self.position.legal_mask())]
 
@@ -68,6 +72,7 @@ class TicTacToe:
 
     marks: tuple[int, ...] = (0,) * 9
     size: int = 3
+    n_placed: int = 9
 
     @property
     def to_play(self) -> int:

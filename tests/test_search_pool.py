@@ -43,6 +43,7 @@ def middle(size: int = 5) -> _core.Position:
         {"rollouts": "light"},
         {"rollouts": "softmax", "prior": "tree", "leaves_in_flight": 4},
         {"rollouts": "softmax", "rollout_cache": True},
+        {"rollouts": "light", "rave": 300, "expansion_threshold": 2, "puct": "zero", "c_puct": 0.8},
     ],
 )
 @pytest.mark.parametrize("threads", [2, 4])

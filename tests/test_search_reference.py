@@ -228,7 +228,7 @@ def test_rollouts_mixed_with_networks(params: Params, networks: str, side: int) 
         {**DEFAULTS, **params},
         None if policy < 0 else nets[policy],
         None if value < 0 else nets[value],
-        rollout=lambda _: side,
+        rollout=lambda *_: (side, []),
     )
     search.run(250)
     like_reference_tree(pool, search)
@@ -249,6 +249,53 @@ def test_tic_tac_toe(moves: list[int], case: str) -> None:
     pool.run()
     search = mcts.Search(TicTacToe.from_moves(moves), {**DEFAULTS, **params})
     search.run(500)
+    like_reference_tree(pool, search)
+
+
+MASK = 2**64 - 1
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def mix64(x: int) -> int:
+    """SplitMix64's finaliser."""
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
+    return x ^ (x >> 31)
+
+
+def tic_tac_toe_rollout(game: TicTacToe, visit: int, game_seed: int) -> tuple[int, list[int]]:
+    """The core's own: uniformly random moves from a stream of the position and of the visits to it."""
+    black, white = (sum(1 << a for a, mark in enumerate(game.marks) if mark == side) for side in (1, 2))
+    key = mix64(((black << 16 | white) + GOLDEN) & MASK)
+    state = mix64((mix64((mix64(game_seed ^ key) + GOLDEN) & MASK) + visit * GOLDEN) & MASK)
+    actions = list[int]()
+    while not game.is_over():
+        state = (state + GOLDEN) & MASK
+        legal = game.legal()
+        actions.append(legal[(mix64(state) * len(legal)) >> 64])
+        game = game.after(actions[-1])
+    return game.outcome()[0], actions
+
+
+@pytest.mark.parametrize("rave", [0, 20, 300])
+@pytest.mark.parametrize("case", ["zero", "alphago", "leaves-8-alphago", "leaves-4", "fpu-zero"])
+@pytest.mark.parametrize(("moves", "threshold"), [([], 0), ([4], 2), ([0, 4, 8], 5)])
+def test_tic_tac_toe_with_rollouts(moves: list[int], threshold: int, case: str, rave: float) -> None:
+    """Real rollouts, their results and their moves: what RAVE learns from them steers the tree."""
+    params = {**CASES[case], "rollouts": "light", "expansion_threshold": threshold, "rave": rave, "draw_value": 0.25}
+    seed = 77
+    pool = _core.SearchPool(game="tictactoe")
+    pool.start(0, seed, [engine(params)])
+    for move in moves:
+        pool.play(0, move)
+    pool.search(0, 400)
+    pool.run()
+    search = mcts.Search(
+        TicTacToe.from_moves(moves),
+        {**DEFAULTS, **params},
+        rollout=lambda game, visit: tic_tac_toe_rollout(game, visit, seed),
+    )
+    search.run(400)
     like_reference_tree(pool, search)
 
 
@@ -335,7 +382,7 @@ def compare_at_random(rng: random.Random, seed: int) -> None:
         {**DEFAULTS, **params},
         None if policy < 0 else nets[policy],
         None if value < 0 else nets[value],
-        rollout=(lambda _: side) if side else None,
+        rollout=(lambda *_: (side, [])) if side else None,
     )
     for _ in range(0 if position.is_over else rng.choice((1, 1, 2))):
         simulations = rng.randrange(1, 120)

@@ -25,9 +25,9 @@ from alphago.arena.limits import Limits, Turn, share_of_game
 from alphago.errors import AlphaGoError
 from alphago.go import BLACK, BadCoordinate, Board, action_to_gtp, gtp_to_action
 from alphago.messages import did_you_mean
-from alphago.search.bot import DEFAULT_NET, Bot
+from alphago.search.bot import DEFAULT_NET, Bot, bot_search
 from alphago.search.levels import LEVELS
-from alphago.search.params import parse_settings, search_params
+from alphago.search.params import parse_settings
 
 RESIGN: Final = -1
 START_SECONDS: Final = 120.0
@@ -107,7 +107,8 @@ def parse_side(text: str) -> Side:
     texts = match["settings"].split(",") if match["settings"] is not None else []
     own = [part for part in texts if part.strip().startswith("seconds=")]
     settings = parse_settings([part for part in texts if part not in own])
-    search_params(settings)
+    if net == DEFAULT_NET:  # what a network predicts decides which settings go together, and it is not loaded yet
+        bot_search(9, False, False).but(**{**LEVELS[level].settings, **settings})
     simulations = settings.pop("simulations", None)
     if not name:
         name = level if net == DEFAULT_NET else f"{Path(net).stem}@{level}"

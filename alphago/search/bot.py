@@ -64,7 +64,7 @@ def bot_search(size: int, has_policy: bool, has_value: bool) -> SearchParams:
     if has_policy:
         values |= {"leaves_in_flight": _BATCH // 2, "rounds_in_flight": 2, "symmetry": "random", "move": "lcb"}
     else:
-        values |= {"prior": "tree", "puct": "zero", "c_puct": 2.5}
+        values |= {"prior": "tree", "puct": "zero", "c_puct": 0.8, "rave": 300.0}
     if not has_value:
         values |= {"rollouts": "softmax", "expansion_threshold": 2, "leaves_in_flight": 8, "rollout_cache": True}
     return search_params(values)

@@ -39,8 +39,8 @@ def _weak(rollouts: str, temperature: float) -> dict[str, Any]:
 
 _ALL: Final = (
     Level("beginner", "knows the rules: 30 simulations of random play, chooses loosely", 30, _weak("light", 1.0)),
-    Level("novice", "sees captures: 100 simulations of random play", 100, _weak("light", 0.5)),
-    Level("learner", "knows shapes: 15 simulations, chooses loosely", 15, _weak("softmax", 0.6)),
+    Level("novice", "sees captures: 60 simulations of random play, chooses loosely", 60, _weak("light", 0.6)),
+    Level("learner", "knows shapes: 25 simulations, chooses a little loosely", 25, _weak("softmax", 0.4)),
     Level("casual", "40 simulations, chooses a little loosely", 40, _weak("softmax", 0.3)),
     Level("amateur", "100 simulations", 100),
     Level("club", "250 simulations", 250),

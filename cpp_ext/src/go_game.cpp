@@ -84,9 +84,10 @@ int GoGame<Cap>::transformed(int symmetry, int action) const {
 }
 
 template <int Cap>
-Outcome GoGame<Cap>::rollout(const RolloutStart& start, RolloutKind kind, const RolloutWeights* weights, Rng rng, const Replies& replies) {
-  const PlayoutResult result = kind == RolloutKind::kSoftmax ? RolloutState<Cap>(start.start, *weights).finish({}, rng, nullptr, replies)
-                                                             : light_playout(start.start, {}, rng);
+Outcome GoGame<Cap>::rollout(const RolloutStart& start, RolloutKind kind, const RolloutWeights* weights, Rng rng, const Replies& replies,
+                             Actions* actions) {
+  const PlayoutResult result = kind == RolloutKind::kSoftmax ? RolloutState<Cap>(start.start, *weights).finish({}, rng, actions, replies)
+                                                             : light_playout(start.start, {}, rng, actions);
   return outcome_of(result.score - start.komi);
 }
 

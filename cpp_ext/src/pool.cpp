@@ -93,7 +93,7 @@ void Pool<G>::start(int slot, std::uint64_t seed, const std::vector<EngineSetup>
     const bool softmax = e.params.rollout_kind() == RolloutKind::kSoftmax || e.params.prior_kind() != PriorKind::kUniform;
     if (softmax && !config_.weights && config_.game == "go")
       throw std::invalid_argument("weights: softmax rollouts and rollout priors need rollout weights");
-    const std::size_t least = 8 * Tree::bytes_per_simulation(n_actions_) * static_cast<std::size_t>(e.params.leaves_in_flight * e.params.rounds_in_flight);
+    const std::size_t least = 8 * Tree::bytes_per_simulation(n_actions_, e.params.rave_on()) * static_cast<std::size_t>(e.params.leaves_in_flight * e.params.rounds_in_flight);
     if (limit < least)
       throw std::invalid_argument("memory_mib: each tree gets " + std::to_string(limit >> 10) + " KiB, but one with these leaves in flight needs " +
                                   std::to_string((least >> 10) + 1) + " KiB");

@@ -19,6 +19,7 @@ void Search<G>::reset(const G& game, const EngineSetup& engine, std::uint64_t se
   engine_ = engine;
   seed_ = seed;
   tree_.reset(limit);
+  tree_.count_later(engine.params.rave_on() ? game.n_actions() : 0);
   first_round_ = n_rounds_ = 0;
   if (engine.params.rollout_cache) replies_.clear();
   for (auto& by_action : banned_until_) by_action.clear();
@@ -124,7 +125,7 @@ bool Search<G>::select_round(std::vector<Request>& requests) {
   if (!wants_more() || context_.stop.load(std::memory_order_relaxed)) return false;
   const auto leaves = static_cast<std::size_t>(engine_.params.leaves_in_flight);
   // Rounds that wait still list the moves of their leaves, so every round in flight has its share.
-  const std::size_t bytes = Tree::bytes_per_simulation(game_.n_actions()) * leaves * static_cast<std::size_t>(engine_.params.rounds_in_flight);
+  const std::size_t bytes = Tree::bytes_per_simulation(game_.n_actions(), engine_.params.rave_on()) * leaves * static_cast<std::size_t>(engine_.params.rounds_in_flight);
   if (!tree_.ensure(bytes)) {
     if (n_rounds_ > 0) return false;
     prune();
@@ -210,6 +211,7 @@ void Search<G>::prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Requ
   s.terminal = n.over;
   s.expand = s.new_priors = s.has_value = s.has_rollout = false;
   s.moves.clear();
+  s.playout.clear();
   s.evaluation.has_policy = s.evaluation.has_value = false;
   bool cut = false;
   if (s.terminal) {
@@ -317,7 +319,9 @@ template <Game G>
 void Search<G>::play_rollout(Simulation<G>& s, const typename G::RolloutStart& start) const {
   const SearchParams& p = engine_.params;
   const Replies replies{p.rollout_cache ? &replies_ : nullptr, p.rollout_cache_probability};
-  s.outcome = G::rollout(start, p.rollout_kind(), context_.weights, Rng(mix64(seed_ ^ s.key.a), s.visit), replies);
+  s.playout.clear();
+  s.outcome = G::rollout(start, p.rollout_kind(), context_.weights, Rng(mix64(seed_ ^ s.key.a), s.visit), replies,
+                         p.rave_on() ? &s.playout : nullptr);
   context_.rollouts.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -418,6 +422,7 @@ void Search<G>::back_up(Simulation<G>& s) {
     ++n.sum_visits;
   }
   add(root_edge_, root.side == 0 ? -1 : 1);
+  if (plays && p.rave_on()) learn_later(s, result0);
   if (!s.path.empty()) context_.simulations.fetch_add(1, std::memory_order_relaxed);
 }
 

@@ -2,31 +2,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ag/best.hpp"
 #include "ag/games.hpp"
 #include "ag/search.hpp"
 
 namespace ag {
-
-namespace {
-
-/// Keeps the best of scored moves: ties go to the higher prior, then to the lowest action.
-struct Best {
-  int entry = 0;
-  double score = -1e300;
-  float prior = -1;
-  std::uint16_t action = 0xffff;
-
-  void offer(int i, double s, float p, std::uint16_t a) {
-    if (s < score) return;
-    if (s == score && (p < prior || (p == prior && a > action))) return;
-    entry = i;
-    score = s;
-    prior = p;
-    action = a;
-  }
-};
-
-}  // namespace
 
 template <Game G>
 double Search<G>::q_of(const Edge& e, double virtual_loss) const {
@@ -57,7 +37,17 @@ int Search<G>::choose(const Node& n, const Edge& incoming, bool at_root) {
   const SearchParams& p = engine_.params;
   if (at_root && p.root_kind() == ChooserKind::kGumbel) return choose_gumbel_root(n);
   if (!at_root && p.interior_kind() == ChooserKind::kGumbel) return choose_gumbel_interior(n, incoming);
-  return choose_puct(n, incoming, at_root);
+  return p.rave_on() && n.later ? choose_rave(n, incoming, at_root) : choose_puct(n, incoming, at_root);
+}
+
+template <Game G>
+double Search<G>::first_play_urgency(const Node& n, const Edge& incoming, bool at_root) const {
+  const SearchParams& p = engine_.params;
+  if (p.fpu_kind() == FpuKind::kValue) return p.fpu_value;
+  double mass = 0;
+  for (int i = 0; i < n.n_edges; ++i)
+    if (const Edge& e = tree_.edges(n)[i]; is_considered(e)) mass += static_cast<double>(e.prior);
+  return mean_value(incoming) - (at_root ? p.fpu_root_reduction : p.fpu_reduction) * std::sqrt(mass);
 }
 
 template <Game G>
@@ -66,13 +56,7 @@ int Search<G>::choose_puct(const Node& n, const Edge& incoming, bool at_root) co
   const Edge* edges = tree_.edges(n);
   const double sum = n.sum_visits + p.virtual_loss * n.sum_in_flight;
   const double factor = exploration(sum);
-  double fpu = p.fpu_value;
-  if (p.fpu_kind() == FpuKind::kParent) {
-    double mass = 0;
-    for (int i = 0; i < n.n_edges; ++i)
-      if (is_considered(edges[i])) mass += static_cast<double>(edges[i].prior);
-    fpu = mean_value(incoming) - (at_root ? p.fpu_root_reduction : p.fpu_reduction) * std::sqrt(mass);
-  }
+  const double fpu = first_play_urgency(n, incoming, at_root);
   const double forced = at_root ? p.forced_playouts * sum : 0;
   Best best;
   for (int i = 0; i < n.n_edges; ++i) {
@@ -165,6 +149,7 @@ int Search<G>::choose_gumbel_interior(const Node& n, const Edge& incoming) const
 #define AG_INSTANTIATE(G)                                                          \
   template double Search<G>::q_of(const Edge&, double) const;                      \
   template double Search<G>::exploration(double) const;                            \
+  template double Search<G>::first_play_urgency(const Node&, const Edge&, bool) const; \
   template int Search<G>::choose(const Node&, const Edge&, bool);                  \
   template double Search<G>::max_count(const Node&) const;                         \
   template double Search<G>::sigma(double, double) const;                          \

@@ -50,7 +50,10 @@ void Tree::set_moves(Ref ref, const std::uint16_t* moves, const float* priors, i
   const auto n = static_cast<std::size_t>(count);
   if (!node(ref).moves) {
     const Ref m = allocate(n * sizeof(std::uint16_t)), p = allocate(n * sizeof(float));
+    const Ref later = n_later_ ? allocate(n_later_ * sizeof(Later)) : 0;
     Node& nd = node(ref);
+    nd.later = later;
+    if (later) std::fill_n(this->later(nd), n_later_, Later{});
     nd.moves = m;
     nd.priors = p;
     nd.n_moves = static_cast<std::uint16_t>(count);
@@ -100,7 +103,7 @@ std::size_t Tree::bytes_to_keep(Ref root, std::uint32_t min_visits) {
     const Node& n = node(work_.back());
     work_.pop_back();
     bytes += rounded(sizeof(Node));
-    if (n.moves) bytes += rounded(n.n_moves * 2u) + rounded(n.n_moves * 4u) + n.n_edges * sizeof(Edge);
+    if (n.moves) bytes += rounded(n.n_moves * 2u) + rounded(n.n_moves * 4u) + n.n_edges * sizeof(Edge) + (n.later ? n_later_ * sizeof(Later) : 0);
     for (int i = 0; i < n.n_edges; ++i) {
       const Edge& e = edges(n)[i];
       if (e.child && visits(e) >= min_visits) work_.push_back(e.child);
@@ -136,6 +139,7 @@ Ref Tree::keep(Ref root, std::uint32_t min_visits) {
     if (n.moves) {
       n.moves = copied(n.moves, n.n_moves * 2u);
       n.priors = copied(n.priors, n.n_moves * 4u);
+      if (n.later) n.later = copied(n.later, n_later_ * sizeof(Later));
     }
     n.edges = n.n_edges ? copied(n.edges, n.n_edges * sizeof(Edge)) : 0;
     n.edge_capacity = n.n_edges;

@@ -2,7 +2,8 @@
 
 Sums on an edge are from the side to move at its node; results that travel are from black's (side 1's) point of view.
 Networks and rollouts are functions; the search calls them when the answer is needed and lets it arrive when its round is
-backed up. Random numbers (Dirichlet, Gumbel) are handed in, rollouts are a function of the position.
+backed up. Random numbers (Dirichlet, Gumbel) are handed in, rollouts are a function of the position and of how often it was
+reached.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_SCORE = 1e20  # of a forced playout
+FIRST_LATER = 4  # simulations that first-play urgency counts for in RAVE
 
 
 class Game(Protocol):
@@ -26,6 +28,8 @@ class Game(Protocol):
     def size(self) -> int: ...
     @property
     def to_play(self) -> int: ...
+    @property
+    def n_placed(self) -> int: ...  # actions below stand for the same thing all game long
     def legal(self) -> list[int]: ...  # ascending
     def after(self, action: int) -> Any: ...
     def is_over(self) -> bool: ...
@@ -67,6 +71,9 @@ class Node:
     value: float | None = None  # own, utility, side to move
     score: float = math.nan  # own, side to move
     edges: dict[int, Edge] = field(default_factory=dict)
+    later: dict[int, list[float]] = field(
+        default_factory=dict
+    )  # by action: simulations that played it here or later, sum
 
 
 @dataclass
@@ -76,6 +83,7 @@ class Simulation:
     asks_value: bool = False
     asks_policy: bool = False
     rollout: int | None = None
+    played: list[int] = field(default_factory=list)  # by the rollout
     expands: bool = False  # when it is backed up
 
 
@@ -91,7 +99,7 @@ class Search:
         params: Mapping[str, Any],
         policy: Network | None = None,
         value: Network | None = None,
-        rollout: Callable[[Any], int] | None = None,  # winner, black's view
+        rollout: Callable[[Any, int], tuple[int, list[int]]] | None = None,  # winner, black's view; actions
         noise: Callable[[int], NDArray[np.float64]] | None = None,  # eta over n legal moves
         gumbel: Mapping[int, float] | None = None,  # g by action, already scaled
     ):
@@ -158,7 +166,8 @@ class Search:
         simulation.asks_value = self.value is not None and not node.asked
         node.asked = node.asked or simulation.asks_value
         if self.rollout is not None and not at_root:
-            simulation.rollout = self.rollout(node.game)
+            visit = node.entry.n_r + node.entry.in_flight - 1
+            simulation.rollout, simulation.played = self.rollout(node.game, visit)
         if self.rollout is None or at_root or node.entry.n_r >= self.p.expansion_threshold:
             simulation.expands = True
             simulation.asks_policy = self.policy is not None and not self.joint
@@ -199,6 +208,25 @@ class Search:
             counted = v if self.rollout is None else r
             edge.w2 += (counted or 0.0) ** 2
             edge.in_flight -= node is not None
+        if r is not None and self.rollout is not None:
+            self.learn_later(simulation, r)
+
+    def learn_later(self, simulation: Simulation, result: float) -> None:
+        """All moves as first: a node learns of every point that its side was the first to play on from there on."""
+        moves, game = [], self.root.game
+        for node, edge in simulation.path:
+            moves.append(next(a for a, e in node.edges.items() if e is edge))
+        for i, (node, _) in enumerate(simulation.path):
+            first: dict[int, int] = {}
+            side = node.game.to_play
+            for action in [*moves[i:], *simulation.played]:
+                first.setdefault(action, side)
+                side = 3 - side
+            for action, by in first.items():
+                if by == node.game.to_play and action < game.n_placed:
+                    found = node.later.setdefault(action, [0.0, 0.0])
+                    found[0] += 1
+                    found[1] += result if by == 1 else -result
 
     # --- evaluations --------------------------------------------------------------------------------------------------
 
@@ -284,8 +312,13 @@ class Search:
             edge = node.edges.get(action, Edge())
             n = self.n(edge)
             q = self.q(edge) if n > 0 else fpu
+            if self.p.rave > 0 and self.rollout is not None:
+                m, w = node.later.get(action, (0.0, 0.0))
+                m, w = m + FIRST_LATER, w + FIRST_LATER * fpu
+                beta = m / (n + m + n * m / self.p.rave)
+                q = beta * w / m + (1 - beta) * (q or 0.0)
             scores[action] = self.puct(fpu if q is None else q, prior, n, total)
-            if node is self.root and 0 < n < math.sqrt(self.p.forced_playouts * prior * total):
+            if self.p.rave == 0 and node is self.root and 0 < n < math.sqrt(self.p.forced_playouts * prior * total):
                 scores[action] = MAX_SCORE
         return best(scores, node.priors)
 

@@ -7,6 +7,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "ag/reply_cache.hpp"
 #include "ag/search_params.hpp"
@@ -36,8 +37,10 @@ struct PositionKey {
 template <class G>
 concept Game = std::copy_constructible<G> && requires(G g, const G c, std::uint16_t* actions, float* planes, std::uint8_t* bytes,
                                                        double* priors, const RolloutWeights* weights, Rng rng,
+                                                       std::vector<std::uint16_t>* played,
                                                        const typename G::Mark mark, const typename G::RolloutStart start, ReplyCache& replies) {
   { c.n_actions() } -> std::convertible_to<int>;
+  { c.n_placed() } -> std::convertible_to<int>;      ///< actions below this stand for the same thing all game long (a point of the board)
   { c.side() } -> std::convertible_to<int>;          ///< to move: 0 or 1
   { c.turn() } -> std::convertible_to<int>;          ///< turns played since the start of the game
   { c.is_over() } -> std::convertible_to<bool>;
@@ -54,7 +57,7 @@ concept Game = std::copy_constructible<G> && requires(G g, const G c, std::uint1
   { c.write_planes(0, 0, bytes) };
   { c.write_globals(planes) };
   { c.rollout_start() } -> std::same_as<typename G::RolloutStart>;
-  { G::rollout(start, RolloutKind::kLight, weights, rng, Replies{}) } -> std::same_as<Outcome>;
+  { G::rollout(start, RolloutKind::kLight, weights, rng, Replies{}, played) } -> std::same_as<Outcome>;
   { c.learn_reply(0, replies) };                     ///< the tree's answer here, for the rollouts
   { c.priors(PriorKind::kRollout, weights, priors) };  ///< [n_actions], sum 1, zero where a policy never plays
 };

@@ -23,6 +23,7 @@ class GoGame {
 
   const Position<Cap>& position() const { return position_; }
   int n_actions() const { return position_.size() * position_.size() + 1; }
+  int n_placed() const { return position_.size() * position_.size(); }
   int side() const { return position_.to_play() == BLACK ? 0 : 1; }
   int turn() const { return static_cast<int>(position_.history().turns().size()); }
   double scale() const { return position_.size(); }
@@ -50,7 +51,9 @@ class GoGame {
   void write_globals(float* out) const { ag::write_globals(position_, out); }
 
   RolloutStart rollout_start() const { return {PlayoutStart<Cap>(position_), position_.rules().komi + position_.rules().white_bonus}; }
-  static Outcome rollout(const RolloutStart& start, RolloutKind kind, const RolloutWeights* weights, Rng rng, const Replies& replies);
+  /// `actions`: where the playout's actions are appended, or nullptr.
+  static Outcome rollout(const RolloutStart& start, RolloutKind kind, const RolloutWeights* weights, Rng rng, const Replies& replies,
+                         Actions* actions);
   void learn_reply(int action, ReplyCache& replies) const;
   void priors(PriorKind kind, const RolloutWeights* weights, double* out) const;
 

@@ -60,6 +60,7 @@ struct Simulation {
   int symmetry = 0;
   std::uint64_t visit = 0;  ///< the rollout's stream: how often the leaf's edge was visited before
   std::vector<std::uint16_t> moves;  ///< legal at the leaf, ascending
+  std::vector<std::uint16_t> playout;  ///< the rollout's actions, where RAVE wants them
   Evaluation evaluation;
   std::unique_ptr<typename G::RolloutStart> rollout_start;
 };
@@ -177,12 +178,17 @@ class Search {
   double mean_value(const Edge& incoming) const { return -q_of(incoming, 0); }
   int choose(const Node& n, const Edge& incoming, bool at_root);
   int choose_puct(const Node& n, const Edge& incoming, bool at_root) const;
+  double first_play_urgency(const Node& n, const Edge& incoming, bool at_root) const;
   int choose_gumbel_root(const Node& n) const;
   int choose_gumbel_interior(const Node& n, const Edge& incoming) const;
   double exploration(double sum) const;
   double mixed_value(const Node& n, const Edge& incoming) const;
   double sigma(double q, double max_count) const;
   double max_count(const Node& n) const;
+
+  // --- search_rave.cpp ---
+  int choose_rave(const Node& n, const Edge& incoming, bool at_root) const;
+  void learn_later(const Simulation<G>& s, double result0);
 
   // --- search_root.cpp ---
   void prepare_root();

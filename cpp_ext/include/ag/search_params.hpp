@@ -35,6 +35,7 @@ namespace ag {
   AG_INT(expansion_threshold, 0, 0, 1000000, "With rollouts: visits that an edge needs before its position gets children (AlphaGo: n_thr 40).")                                 \
   AG_BOOL(rollout_cache, false, "Softmax rollouts answer as the tree did where the 3x3 surroundings of the last move and the answer match (AlphaGo's last-good-reply cache).")         \
   AG_FLOAT(rollout_cache_probability, 0.9, 0, 1, "Chance that a matching cache entry is played (AlphaGo: high, not published).")                                                \
+  AG_FLOAT(rave, 0, 0, 1e9, "With rollouts: visits at which a move's own value counts as much as that of all simulations that played it later (RAVE, Gelly and Silver: 1000 to 3000; 0 is off).") \
   /* Gumbel */                                                                                                                                                                  \
   AG_CHOICE(root, 0, "puct,gumbel", "How the root chooses: as any node, or Gumbel with sequential halving (Danihelka et al., ICLR 2022).")                                      \
   AG_CHOICE(interior, 0, "puct,gumbel", "How other nodes choose: PUCT, or deterministically towards the improved policy (same paper).")                                         \
@@ -89,6 +90,7 @@ struct SearchParams {
   PriorKind prior_kind() const { return static_cast<PriorKind>(prior); }
   SymmetryKind symmetry_kind() const { return static_cast<SymmetryKind>(symmetry); }
   RolloutKind rollout_kind() const { return static_cast<RolloutKind>(rollouts); }
+  bool rave_on() const { return rave > 0 && rollout_kind() != RolloutKind::kOff; }
   ChooserKind root_kind() const { return static_cast<ChooserKind>(root); }
   ChooserKind interior_kind() const { return static_cast<ChooserKind>(interior); }
   MoveKind move_kind() const { return static_cast<MoveKind>(move); }

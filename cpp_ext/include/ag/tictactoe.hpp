@@ -18,6 +18,7 @@ class TicTacToe {
   };
 
   int n_actions() const { return 9; }
+  int n_placed() const { return 9; }
   int side() const { return turn() & 1; }
   int turn() const { return __builtin_popcount(stones_[0] | stones_[1]); }
   double scale() const { return 3; }
@@ -61,13 +62,16 @@ class TicTacToe {
   void write_globals(float* out) const { std::fill_n(out, 7, 0.0f); }
 
   RolloutStart rollout_start() const { return {stones_, side()}; }
-  static Outcome rollout(const RolloutStart& start, RolloutKind /*kind*/, const RolloutWeights* /*weights*/, Rng rng, const Replies& /*replies*/) {
+  static Outcome rollout(const RolloutStart& start, RolloutKind /*kind*/, const RolloutWeights* /*weights*/, Rng rng, const Replies& /*replies*/,
+                         std::vector<std::uint16_t>* played) {
     TicTacToe game;
     game.stones_ = start.stones;
     while (!game.is_over()) {
       std::uint16_t actions[9];
       const int n = game.legal(actions);
-      game.play(actions[rng.below(static_cast<std::uint64_t>(n))]);
+      const std::uint16_t action = actions[rng.below(static_cast<std::uint64_t>(n))];
+      if (played) played->push_back(action);
+      game.play(action);
     }
     return game.outcome();
   }

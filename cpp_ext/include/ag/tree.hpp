@@ -36,10 +36,17 @@ struct Edge {
 };
 static_assert(sizeof(Edge) == 64);
 
+/// What simulations say about a move that were played through a node and made the move there or later (all moves as first).
+struct Later {
+  float n;  ///< simulations
+  float w;  ///< sum of their results, from the point of view of the side to move at the node
+};
+
 struct Node {
   Ref moves;   ///< std::uint16_t[n_moves]; 0 while not listed
   Ref priors;  ///< float[n_moves]
   Ref edges;   ///< Edge[edge_capacity]
+  Ref later;   ///< Later[n_actions] by action; 0 without RAVE
   std::uint16_t n_moves, n_edges, edge_capacity;
   std::uint8_t side;            ///< to move: 0 or 1
   std::uint8_t over : 1;        ///< the game has ended
@@ -91,6 +98,12 @@ class Tree {
   float* priors(const Node& n) { return at<float>(n.priors); }
   const float* priors(const Node& n) const { return at<float>(n.priors); }
 
+  Later* later(const Node& n) { return at<Later>(n.later); }
+  const Later* later(const Node& n) const { return at<Later>(n.later); }
+
+  /// From now on every node that gets moves also gets statistics of later moves, so many.
+  void count_later(int n_actions) { n_later_ = static_cast<std::size_t>(n_actions); }
+
   Ref add_node(int side, bool over);
   /// Lists the moves of a node that has none, or gives the moves it has new priors. `priors` are by entry of `moves`, ascending actions.
   void set_moves(Ref node, const std::uint16_t* moves, const float* priors, int n);
@@ -98,9 +111,9 @@ class Tree {
   int add_edge(Ref node, int entry);
 
   /// Bytes that one simulation may add at most.
-  static std::size_t bytes_per_simulation(int n_actions) {
+  static std::size_t bytes_per_simulation(int n_actions, bool with_later) {
     const auto n = static_cast<std::size_t>(n_actions);
-    return sizeof(Node) + n * 6 + 32 + (n + 1) * sizeof(Edge);
+    return sizeof(Node) + n * 6 + 32 + (n + 1) * sizeof(Edge) + (with_later ? n * sizeof(Later) : 0);
   }
 
   /// Keeps the subtree of `root` alone, in which positions with fewer than `min_visits` are forgotten; returns the new root.
@@ -130,6 +143,7 @@ class Tree {
   char* spare_ = nullptr;  ///< where keep() builds the new tree
   std::size_t spare_capacity_ = 0;
   std::size_t limit_ = 0;
+  std::size_t n_later_ = 0;
   std::uint64_t n_nodes_ = 0;
   std::vector<Ref> work_;
 };
