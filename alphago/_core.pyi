@@ -268,3 +268,38 @@ class SearchPool:
 
 def gumbel_sequence(considered: int, simulations: int) -> list[int]:
     """Visits that the root move chosen by each simulation must have (sequential halving as in mctx)."""
+
+# --- recorded games ---------------------------------------------------------------------------------------------------
+
+class GameSet:
+    """Games in memory, and batches of training examples from them. `alphago.data.game_set` makes one of a store."""
+
+    def __init__(self, columns: dict[str, NDArray[Any]]) -> None:
+        """Columns of docs/data.md, games one after the other. int64 [games + 1] `black_at`, `white_at`, `moves_at` and
+        `ownership_at` say where each one's begin, `visits_at` (int64 [moves + 1] or []) where each turn's do.
+
+        ValueError names a column that does not fit."""
+
+    @property
+    def games(self) -> int: ...
+    @property
+    def positions(self) -> int: ...  # moves of all games: the position before each is an example
+    @property
+    def max_size(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def write(
+        self,
+        positions: NDArray[np.int64],  # [n], counted through all games
+        symmetries: NDArray[np.uint8] | None,  # [n], 0..7
+        feature_set: str,
+        width: int,  # S; smaller boards sit in the top left corner
+        out: dict[str, NDArray[Any]],
+        threads: int = 1,
+    ) -> None:
+        """Fills what `out` holds of these, all from the side to move and turned by the symmetry:
+
+        planes float32 or uint8 [n, planes, S, S], globals float32 [n, 7]; move, reply int64 [n] (row * S + column, the
+        pass S * S, no reply -1); policy float32 [n, S * S + 1]; legal uint8 [n, S * S + 1]; outcome float32 [n, 3] win,
+        draw, loss (all 0 where unknown); score, root_value float32 [n] (NaN where unknown); ownership float32 [n, S, S]
+        (NaN where unknown and off the board). ValueError names a game that cannot be replayed."""

@@ -19,11 +19,15 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "arena": ("alphago.commands.arena", "Play many engines against one another, and rate them."),
     "bench": ("alphago.commands.bench", "Measure playouts, input planes, search and self-play per second."),
     "doctor": ("alphago.commands.doctor", "Show what this machine and installation offer, and what is missing."),
+    "evaluate": ("alphago.commands.evaluate", "Measure how well a network predicts games."),
+    "games": ("alphago.commands.games", "Describe, summarise and export stores of games."),
     "gtp": ("alphago.commands.gtp", "Play over the Go Text Protocol."),
+    "import": ("alphago.commands.import_games", "Import SGF files, folders and archives into a file of games."),
     "match": ("alphago.commands.match", "Play two engines against each other: Elo, SPRT, every game kept."),
     "nets": ("alphago.commands.nets", "Make and describe network files."),
     "play": ("alphago.commands.play", "Play against the bot in the terminal."),
     "regress": ("alphago.commands.regress", "Run test positions with any GTP engine."),
+    "train": ("alphago.commands.train", "Train networks."),
 }
 """Subcommand: its module, and its line in the help (here, so that help imports no module)."""
 

@@ -1,4 +1,4 @@
-/// The Python face of the core; this file and bindings_search.cpp alone know Python. alphago/_core.pyi documents what it offers.
+/// The Python face of the core; the files bindings*.cpp alone know Python. alphago/_core.pyi documents what it offers.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -14,6 +14,7 @@
 #include "ag/batch.hpp"
 #include "ag/nakade.hpp"
 #include "ag/patterns.hpp"
+#include "bindings_data.hpp"
 #include "bindings_search.hpp"
 
 namespace nb = nanobind;
@@ -397,6 +398,7 @@ NB_MODULE(_core, m) {
         "positions"_a, "feature_set"_a, "dtype"_a, "seconds"_a, "threads"_a = 1);
 
   bind_search(m);
+  bind_data(m);
 }
 
 }  // namespace ag

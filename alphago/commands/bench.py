@@ -185,6 +185,46 @@ def inference(
     _show_lines(row, as_json, _INFERENCE_LINES)
 
 
+@app.command()
+def batches(
+    games: Annotated[str, typer.Option("--games", help='A store of games, or "default".')] = "default",
+    size: Annotated[int | None, typer.Option("--size", help="Only games of this size.")] = None,
+    feature_set: Annotated[str, typer.Option("--set", help="Input planes.")] = "rich",
+    seconds: Annotated[float, typer.Option("--seconds", help="Length of the measurement.", min=0.01, max=3600)] = 5,
+    threads: Annotated[int, typer.Option("--threads", help="Threads that replay and write.", min=1, max=1024)] = 1,
+    outputs: Annotated[
+        str, typer.Option("--outputs", help="usual: planes, policy, outcome and score; all: everything there is.")
+    ] = "usual",
+    as_json: JsonOption = False,
+) -> None:
+    """Training examples per second: games replayed to a random position, planes and targets written."""
+    from alphago.commands.bench_training import batches_row
+
+    if outputs not in ("usual", "all"):
+        raise typer.BadParameter(f"usual or all, got {outputs!r}", param_hint="--outputs")
+    _show_lines(batches_row(games, size, feature_set, seconds, threads, outputs), as_json, _BATCHES_LINES)
+
+
+@app.command()
+def training(
+    games: Annotated[str, typer.Option("--games", help='A store of games, or "default".')] = "default",
+    size: Annotated[int, typer.Option("--size", help="Board size.")] = 9,
+    blocks: Annotated[int, typer.Option("--blocks", help="Of a residual network.", min=1)] = 6,
+    channels: Annotated[int, typer.Option("--channels", help="Of its convolutions.", min=4)] = 96,
+    feature_set: Annotated[str, typer.Option("--set", help="Input planes.")] = "rich",
+    batch: Annotated[int, typer.Option("--batch", help="Examples a step.", min=1)] = 256,
+    steps: Annotated[int, typer.Option("--steps", help="Of each of 5 rounds.", min=1)] = 10,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    compile_: Annotated[bool, typer.Option("--compile", help="torch.compile, for both.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The trainer on real batches against a bare PyTorch loop on tensors made before, in turns."""
+    from alphago.commands.bench_training import training_row
+
+    row = training_row(games, size, blocks, channels, feature_set, batch, steps, device, compile_)
+    _show_lines(row, as_json, _TRAINING_LINES)
+
+
 # --- measuring ------------------------------------------------------------------------------------------------------
 
 
@@ -348,6 +388,27 @@ _INFERENCE_LINES = {
     "ratio": "ratio",
     "pool": "at work for",
     "pool_evaluations_per_second": "evaluations/s there",
+    "share": "share",
+}
+
+
+_BATCHES_LINES = {
+    "games": "games",
+    "size": "size",
+    "set": "set",
+    "threads": "threads",
+    "positions_per_second": "positions/s",
+    "positions_per_second_per_thread": "a thread",
+    "moves_before": "moves replayed",
+}
+_TRAINING_LINES = {
+    "network": "network",
+    "size": "size",
+    "set": "set",
+    "batch": "batch",
+    "device": "device",
+    "positions_per_second": "positions/s",
+    "bare_positions_per_second": "the bare loop's",
     "share": "share",
 }
 

@@ -80,7 +80,7 @@ SCHEMA: Final = pa.schema(
     metadata={"alphago": json.dumps({"kind": KIND, "version": VERSION})},
 )
 
-_ARRAYS: Final[dict[str, np.dtype[Any]]] = {
+ARRAYS: Final[dict[str, np.dtype[Any]]] = {
     field.name: np.dtype(field.type.value_type.to_pandas_dtype())
     for field in SCHEMA
     if pa.types.is_list(field.type) and not pa.types.is_string(field.type.value_type)
@@ -248,10 +248,10 @@ def table_to_rows(table: Any) -> list[GameRow]:
     columns: dict[str, list[Any]] = {}
     for name in SCHEMA.names:
         column = table.column(name)
-        if name in _ARRAYS:
+        if name in ARRAYS:
             # Copies, so that a row kept does not keep its whole shard, and so that rows may be written to.
             columns[name] = [
-                np.array(value.values.to_numpy(zero_copy_only=False), dtype=_ARRAYS[name]) if value.is_valid else None
+                np.array(value.values.to_numpy(zero_copy_only=False), dtype=ARRAYS[name]) if value.is_valid else None
                 for value in column
             ]
         else:
@@ -298,10 +298,10 @@ def _check_columns(row: Mapping[str, Any], where: str) -> None:
         if value is None:
             if not field.nullable:
                 raise GameDataError(f"{where}: {field.name} is empty, and must not be")
-        elif field.name in _ARRAYS:
-            if not isinstance(value, np.ndarray) or value.dtype != _ARRAYS[field.name] or value.ndim != 1:
+        elif field.name in ARRAYS:
+            if not isinstance(value, np.ndarray) or value.dtype != ARRAYS[field.name] or value.ndim != 1:
                 got = f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
-                raise GameDataError(f"{where}: {field.name} must be a {_ARRAYS[field.name]} array [n], got {got}")
+                raise GameDataError(f"{where}: {field.name} must be a {ARRAYS[field.name]} array [n], got {got}")
         elif pa.types.is_list(field.type):
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
                 raise GameDataError(f"{where}: {field.name} must be a list of strings, got {value!r}")
@@ -396,8 +396,8 @@ def _check_result(row: Mapping[str, Any], end: _core.Position, where: str) -> No
         raise GameDataError(f"{where}: a game that ended by {ended} has a winner and no score")
     if score is not None and winner != (BLACK if score > 0 else WHITE if score < 0 else 0):
         raise GameDataError(f"{where}: winner {winner} contradicts score {score:g} (black - white)")
-    # Records of people's games often leave the last passes out.
-    if ended == "passes" and not end.is_over and not (len(row["moves"]) and row["chosen_by"][-1] == HUMAN):
+    # Records of other people and programs often leave the last passes out.
+    if ended == "passes" and not end.is_over and len(row["visit_offsets"]):
         raise GameDataError(f"{where}: ended by passes, but its last two moves are not passes")
 
 

@@ -1,4 +1,4 @@
-"""SGF for `loadsgf` and `printsgf`, read by sgfmill."""
+"""SGF for `loadsgf` and `printsgf`: made fit for a strict parser as imports are, then read by sgfmill."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alphago.errors import AlphaGoError
-from alphago.go import BLACK, WHITE, Board, Rules, action_to_sgf
+from alphago.go import BLACK, WHITE, Board, Rules, action_to_sgf, sgf_values
+from alphago.go.sgf_text import decode, split_games
 from alphago.gtp.protocol import GtpError
 
 if TYPE_CHECKING:
@@ -50,7 +51,10 @@ def load(name: str, before: int | None, rules: Rules) -> Loaded:
     except (OSError, ValueError) as error:
         raise GtpError(f"cannot load file: {getattr(error, 'strerror', None) or error}") from None
     try:
-        game = sgf.Sgf_game.from_bytes(data)
+        tree = next(split_games(decode(data)[0]), None)
+        if tree is None:
+            raise GtpError(f"cannot load file: {name} holds no game tree: SGF begins with (;")
+        game = sgf.Sgf_game.from_bytes(tree[1].encode("utf-8", "replace"), override_encoding="utf-8")
         return _position(game, before, rules)
     except GtpError:
         raise
@@ -60,17 +64,9 @@ def load(name: str, before: int | None, rules: Rules) -> Loaded:
 
 def _position(game: Any, before: int | None, rules: Rules) -> Loaded:
     size, root = game.get_size(), game.get_root()
-    komi = None
-    if root.has_property("KM"):
-        try:
-            komi = float(root.get_raw("KM").decode("ascii", "replace").replace(",", "."))
-        except ValueError:
-            komi = None
+    komi = sgf_values.komi(_raw(root, "KM"), stones="chinese" in (_raw(root, "RU") or "").lower())
     board = Board(size, rules, komi)
-    handicap = 0
-    if root.has_property("HA"):
-        text = root.get_raw("HA").strip()
-        handicap = int(text) if text.isdigit() else 0
+    handicap = sgf_values.whole(_raw(root, "HA")) or 0
     number = 0
     for node in game.get_main_sequence():
         color, point = node.get_move()
@@ -92,6 +88,10 @@ def _position(game: Any, before: int | None, rules: Rules) -> Loaded:
     stones = handicap if handicap >= 2 else _handicap_stones(root)
     board.white_bonus = rules.white_bonus(stones)
     return Loaded(board, komi)
+
+
+def _raw(root: Any, name: str) -> str | None:
+    return root.get_raw(name).decode("utf-8", "replace") if root.has_property(name) else None
 
 
 def _handicap_stones(root: Any) -> int:

@@ -16,6 +16,7 @@ import math
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
@@ -27,19 +28,39 @@ SCORE_UNIT = 20.0
 """Points that an output of 1 of the score head's last layer stands for: keeps that layer's weights of the size of all others."""
 
 
+def _processes() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def _sum_of_all(x: Tensor) -> Tensor:
+    """The sum over all processes, gradients included."""
+    from torch.distributed.nn.functional import all_reduce
+
+    out: Tensor = all_reduce(x)  # type: ignore[no-untyped-call]
+    return out
+
+
 class MaskedNorm(nn.BatchNorm2d):
-    """Batch normalisation whose statistics are taken over the points on the board alone."""
+    """Batch normalisation whose statistics are taken over the points on the board alone, and over all processes that train."""
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """x [N, C, S, S]; mask [N, 1, S, S], 1 on the board, None when all of it is."""
-        if mask is None:
+        together = self.training and _processes() > 1
+        if mask is None and not together:
             return super().forward(x)
-        if not self.training:
+        if not self.training and mask is not None:
             return super().forward(x) * mask
-        count = mask.sum()
-        mean = (x * mask).sum(dim=(0, 2, 3)) / count
+        kind, x = x.dtype, x.float()  # under autocast: sums of many bf16 numbers
+        if mask is None:
+            mask = x.new_ones(1, 1, 1, 1).expand(len(x), 1, *x.shape[2:])
+        sums = torch.cat([(x * mask).sum(dim=(0, 2, 3)), mask.sum()[None]])
+        sums = _sum_of_all(sums) if together else sums
+        count = sums[-1]
+        mean = sums[:-1] / count
         centred = (x - mean[None, :, None, None]) * mask
-        variance = (centred * centred).sum(dim=(0, 2, 3)) / count
+        squares = (centred * centred).sum(dim=(0, 2, 3))
+        variance = (_sum_of_all(squares) if together else squares) / count
         if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
             with torch.no_grad():
                 self.num_batches_tracked += 1
@@ -47,7 +68,7 @@ class MaskedNorm(nn.BatchNorm2d):
                 self.running_mean.lerp_(mean.detach(), momentum)
                 self.running_var.lerp_(variance.detach() * count / (count - 1), momentum)
         scale = self.weight / torch.sqrt(variance + self.eps)
-        return centred * scale[None, :, None, None] + self.bias[None, :, None, None] * mask
+        return (centred * scale[None, :, None, None] + self.bias[None, :, None, None] * mask).to(kind)
 
 
 class ConvNorm(nn.Module):

@@ -1,0 +1,176 @@
+"""`alphago train`: networks that learn, stage by stage."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from alphago.train.loop import Trainer
+    from alphago.train.supervised import SupervisedSettings
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Train networks.",
+)
+
+
+@app.callback()
+def _train() -> None:
+    """Train networks, stage by stage; every run can be stopped with Ctrl-C and gone on with."""
+
+
+@app.command()
+def supervised(
+    config: Annotated[
+        str, typer.Option("--config", help="A name from configs/ or a YAML file; options change what it says.")
+    ] = "sl-9x9",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The run's folder [default: runs/ and the configuration's name].")
+    ] = None,
+    games: Annotated[
+        list[str] | None,
+        typer.Option("--games", help='A store of games, may be given again; "default": the one that ships.'),
+    ] = None,
+    size: Annotated[list[int] | None, typer.Option("--size", help="Board size to take; may be given again.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Steps of the whole run.", min=1)] = None,
+    batch: Annotated[int | None, typer.Option("--batch", help="Examples a step.", min=1)] = None,
+    lr: Annotated[float | None, typer.Option("--lr", help="Highest learning rate.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option("--start-from", help="Go on training this network file in place of a fresh one.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option("--precision", help="bf16 or fp32.")] = None,
+    compile_: Annotated[bool | None, typer.Option("--compile/--no-compile", help="torch.compile.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of weights, order and symmetries.")] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    threads: Annotated[int | None, typer.Option("--threads", help="Of torch [default: all processors].", min=1)] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out from its last checkpoint.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard/--no-tensorboard", help="Keep curves in the run's folder.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+) -> None:
+    """Learn policy, value, ownership and score from games. The network is written to OUT/network.safetensors.
+
+    More processes: torchrun --nproc-per-node N -m alphago.cli train supervised ...
+    """
+    from alphago import configs
+    from alphago.train.supervised import SupervisedSettings
+
+    settings = configs.load(config, SupervisedSettings)
+    given: dict[str, Any] = {
+        "data.stores": games,
+        "data.sizes": size,
+        "training.steps": steps,
+        "training.batch": batch,
+        "training.optimizer.lr": lr,
+        "start_from": str(start_from) if start_from else None,
+        "training.precision": precision,
+        "training.compile": compile_,
+        "training.seed": seed,
+    }
+    settings = _changed(settings, given)
+    run = out or Path("runs") / Path(config).stem
+    _supervised(settings, run, device, threads, resume, tensorboard, as_json)
+
+
+def _supervised(
+    settings: SupervisedSettings,
+    run: Path,
+    device: str,
+    threads: int | None,
+    resume: bool,
+    tensorboard: bool,
+    as_json: bool,
+) -> None:
+    import torch
+
+    from alphago.commands.train_progress import Screen
+    from alphago.machine import usable_threads
+    from alphago.train.distributed import joined
+    from alphago.train.supervised import begin, finish, prepare
+
+    torch.set_num_threads(threads or usable_threads())
+    with joined(device) as place, Screen(run if tensorboard and place.is_first else None) as screen:
+        task = prepare(settings, run, place, screen)
+        trainer = task.trainer
+        went_on = begin(run, task, resume=resume)
+        if place.is_first:
+            architecture = trainer.network.architecture
+            parameters = sum(p.numel() for p in trainer.network.parameters())
+            screen.say(
+                f"{len(task.games.keys):,} games, {len(task.learned):,} positions to learn from, "
+                f"{len(task.held_out):,} held out; {architecture.kind} network of {parameters:,} parameters, "
+                f"{architecture.feature_set} planes, on {place.device}"
+                + (f", {place.world} processes" if place.world > 1 else "")
+            )
+            if went_on:
+                screen.say(f"going on from step {trainer.progress.step:,}")
+        with _stops(trainer):
+            done = trainer.train()
+        if not done:
+            if place.is_first:
+                screen.say(f"stopped at step {trainer.progress.step:,}; go on with the same command and --resume")
+            raise KeyboardInterrupt
+        if place.is_first:
+            network = finish(run, task)
+            row = {
+                "network": str(network),
+                "steps": trainer.progress.step,
+                "minutes": round(trainer.progress.seconds / 60, 1),
+                **trainer.progress.metrics,
+            }
+            if as_json:
+                print(json.dumps(row))
+            else:
+                print(f"{network}: {row['minutes']} minutes; describe it with alphago nets info")
+
+
+@contextmanager
+def _stops(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run after the step under way, with a checkpoint; a second one ends it at once."""
+
+    def handler(number: int, _frame: Any) -> None:
+        for one, before in previous.items():
+            signal.signal(one, before)
+        print("\nstopping with a checkpoint; once more to stop at once", file=sys.stderr, flush=True)
+        trainer.stop()
+
+    previous = {one: signal.signal(one, handler) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, before in previous.items():
+            signal.signal(one, before)
+
+
+def _changed(settings: SupervisedSettings, given: dict[str, Any]) -> SupervisedSettings:
+    """The settings with the options that were given (dotted keys). Raises ConfigError."""
+    import pydantic
+
+    from alphago import configs
+
+    values = settings.model_dump()
+    for key, value in given.items():
+        if value is None:
+            continue
+        *parents, last = key.split(".")
+        place = values
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    try:
+        return type(settings).model_validate(values)
+    except pydantic.ValidationError as error:
+        raise configs.ConfigError(configs.describe(error, type(settings))) from None

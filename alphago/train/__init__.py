@@ -1,0 +1,1 @@
+"""Training: one step, one loop and one checkpoint for every stage."""

@@ -1,0 +1,236 @@
+"""Supervised learning from games: a policy (and value, ownership, score) network that predicts what was played."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import numpy as np
+import pydantic
+import torch
+from numpy.typing import NDArray
+
+from alphago.data.batches import Batches, Sampler
+from alphago.data.embedded import resolve
+from alphago.data.game_set import Games, load_games
+from alphago.data.store import write_atomically
+from alphago.nets.architecture import Architecture, Residual
+from alphago.nets.modules import Network, build
+from alphago.nets.store import load_network, network_hash, save_network
+from alphago.train.distributed import Place
+from alphago.train.loop import Trainer, TrainingSettings, Watcher
+from alphago.train.losses import OUTPUTS_OF, LossWeights, losses
+from alphago.train.metrics import measure
+from alphago.train.optim import TrainingError
+
+FORMAT: Final = 1
+MANIFEST: Final = "run.json"
+NETWORK: Final = "network.safetensors"
+METRICS: Final = "metrics.json"
+
+
+class DataSettings(pydantic.BaseModel, extra="forbid", frozen=True):
+    """Which games are learned from."""
+
+    stores: Annotated[tuple[str, ...], pydantic.Field(min_length=1)] = ("default",)
+    """Files and folders of games; "default" is the one that ships."""
+    sizes: tuple[int, ...] = ()
+    """Board sizes to take; empty: all."""
+    limit: Annotated[int | None, pydantic.Field(ge=1)] = None
+    held_out: Annotated[float, pydantic.Field(gt=0, lt=1)] = 0.05
+    """Share of the games that is never learned from."""
+    split_seed: int = 0
+    measured: Annotated[int, pydantic.Field(ge=1)] = 20_000
+    """Held-out positions that a measurement looks at, at most, evenly spread."""
+    chosen_by: Annotated[tuple[str, ...], pydantic.Field(min_length=1)] = ("human", "policy", "search")
+    visits: bool = True
+    """Whether a search's visits are the policy's target where there are any; else the move played."""
+    symmetries: bool = True
+
+
+class SupervisedSettings(pydantic.BaseModel, extra="forbid", frozen=True):
+    """A whole run."""
+
+    data: DataSettings = DataSettings()
+    network: Architecture = Residual(blocks=4, channels=64)
+    start_from: str | None = None
+    """A network file to go on training, in place of a fresh `network`."""
+    training: TrainingSettings = TrainingSettings()
+    loss: LossWeights = LossWeights()
+    value_target: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.0
+    """Share of searches' root values in the target of the outcome."""
+    threads: Annotated[int, pydantic.Field(ge=1, le=256, description="that make batches")] = 1
+
+
+@dataclass
+class Task:
+    """A run that is ready: its data, its network, its trainer."""
+
+    settings: SupervisedSettings
+    games: Games
+    learned: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    trainer: Trainer
+
+
+def prepare(settings: SupervisedSettings, run: Path, place: Place, watcher: Watcher | None = None) -> Task:
+    """Load the games, split them, build the network and its trainer.
+
+    Raises:
+        GameDataError: a store that cannot be read, or holds nothing to learn from.
+        NetworkError: `start_from` is no network.
+        TrainingError: network and boards do not fit.
+    """
+    data = settings.data
+    games = load_games(
+        [resolve(store) for store in data.stores],
+        sizes=data.sizes,
+        chosen_by=data.chosen_by,
+        limit=data.limit,
+        visits=data.visits,
+    )
+    learned = games.examples(games.side_of_split(data.held_out, data.split_seed, held_out=False))
+    held_out = games.examples(games.side_of_split(data.held_out, data.split_seed, held_out=True))
+    network = _network(settings)
+    smallest, largest = network.architecture.sizes
+    for size in np.unique(games.sizes).tolist():
+        if not smallest <= size <= largest:
+            raise TrainingError(f"{games.where}: holds {size}x{size} games; the network plays {smallest} to {largest}")
+    if games.is_mixed and not isinstance(network.architecture, Residual):
+        raise TrainingError(f"{games.where}: holds boards of several sizes, which this kind of network cannot mix")
+    heads = network.architecture.heads
+    outputs = ("planes", "globals", *dict.fromkeys(name for head in heads for name in OUTPUTS_OF[head]))
+    outputs += ("root_value",) if settings.value_target else ()
+    outputs += ("mask",) if games.is_mixed else ()
+    sampler = Sampler(learned, settings.training.seed, data.symmetries)
+    measured = spread(held_out, data.measured)
+
+    def open_source(cursor: int) -> Batches:
+        return Batches(
+            games, sampler, settings.training.batch, network.architecture.feature_set, outputs,
+            rank=place.rank, world=place.world, cursor=cursor, threads=settings.threads,
+        )  # fmt: skip
+
+    def evaluate(one: Network) -> dict[str, float]:
+        bf16 = settings.training.precision == "bf16"
+        return measure(one, games, measured, device=place.device, bf16=bf16, threads=settings.threads).summary()
+
+    trainer = Trainer(
+        run,
+        network,
+        settings.training,
+        place,
+        open_source=open_source,
+        loss_of=lambda out, target: losses(out, target, settings.loss, settings.value_target),
+        evaluate=evaluate,
+        watcher=watcher,
+        provenance=provenance(settings, games, len(learned)),
+    )
+    return Task(settings, games, learned, held_out, trainer)
+
+
+def spread(positions: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many of the positions, evenly spread and always the same."""
+    if len(positions) <= most:
+        return positions
+    return positions[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
+
+
+def provenance(settings: SupervisedSettings, games: Games, positions: int) -> dict[str, Any]:
+    """What a network file says of where its weights come from."""
+    return {
+        "made_by": "alphago train supervised",
+        "settings": settings.model_dump(mode="json"),
+        "games": len(games.keys),
+        "positions": positions,
+        "games_hash": games_hash(games),
+    }
+
+
+def games_hash(games: Games) -> str:
+    """16 hexadecimal digits that stand for which games there are, in which order."""
+    return hashlib.sha256(b"".join(games.keys)).hexdigest()[:16]
+
+
+def _network(settings: SupervisedSettings) -> Network:
+    if settings.start_from is not None:
+        return load_network(settings.start_from)[0]
+    return build(settings.network, settings.training.seed)
+
+
+# --- a run's folder ---------------------------------------------------------------------------------------------------------
+
+
+def begin(run: Path, task: Task, *, resume: bool) -> bool:
+    """Make the run's folder, or find that the one that is there is of this very run; True when it goes on from a checkpoint.
+
+    Raises:
+        TrainingError: the folder holds another run, or a run and `resume` is off.
+    """
+    path = run / MANIFEST
+    wanted = {
+        "format": FORMAT,
+        "stage": "supervised",
+        "settings": task.settings.model_dump(mode="json"),
+        "games": games_hash(task.games),
+    }
+    if path.exists():
+        if not resume:
+            raise TrainingError(f"{run} holds a run already: add --resume to go on with it, or choose another --out")
+        check_same(path, wanted)
+    elif run.exists() and any(run.iterdir()):
+        raise TrainingError(f"{run} is not empty and holds no run ({MANIFEST}): choose another --out")
+    elif task.trainer.place.is_first:
+        run.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(wanted, indent=1).encode())
+    return task.trainer.resume()
+
+
+def check_same(path: Path, wanted: Mapping[str, Any]) -> None:
+    """Raises TrainingError with the first thing in which the run of a manifest differs."""
+    try:
+        old = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path}: {error}") from None
+    if not isinstance(old, dict) or old.get("format") != FORMAT or old.get("stage") != wanted["stage"]:
+        raise TrainingError(f"{path}: no run of stage {wanted['stage']} and format {FORMAT}")
+    for name, was, now in _differences(old.get("settings") or {}, json.loads(json.dumps(wanted["settings"]))):
+        raise TrainingError(f"{path.parent} holds a run with other settings: {name} is {was!r}, not {now!r}")
+    if old.get("games") != wanted["games"]:
+        raise TrainingError(f"{path.parent} holds a run on other games than those of the stores now")
+
+
+def _differences(old: Any, new: Any, name: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [*new, *(key for key in old if key not in new)]
+        return [
+            found
+            for key in keys
+            for found in _differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+        ]
+    return [] if old == new else [(name, old, new)]
+
+
+def finish(run: Path, task: Task) -> Path:
+    """Write the trained network (averaged weights where there are any) and its metrics; its file."""
+    trainer, out = task.trainer, run / NETWORK
+    progress = trainer.progress
+    with trainer.averaged():
+        made = {
+            **provenance(task.settings, task.games, len(task.learned)),
+            "steps": progress.step,
+            "minutes": round(progress.seconds / 60, 1),
+            "metrics": progress.metrics,
+            "torch": torch.__version__,
+        }
+        save_network(out, trainer.network, made)
+        digest = network_hash(trainer.network)
+    text = json.dumps(
+        {"steps": progress.step, "seconds": progress.seconds, "hash": digest, **progress.metrics}, indent=1
+    )
+    write_atomically(run / METRICS, text.encode())
+    return out
