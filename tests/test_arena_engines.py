@@ -163,7 +163,7 @@ def test_a_bot_plays_the_position_it_is_given() -> None:
 
 
 def test_simulations_of_the_side_come_before_the_matchs() -> None:
-    for text, given, expected in (("max", 50, 50), ("max:simulations=20", 50, 20), ("novice", None, 100)):
+    for text, given, expected in (("max", 50, 50), ("max:simulations=20", 50, 20), ("amateur", None, 100)):
         engine = BotEngine(parse_side(text), simulations=given, threads=1)
         engine.start(Board(7, RULES), Limits(), 1)
         seen: list[int] = []
