@@ -286,4 +286,6 @@ def test_game_on_a_clock(words: str, told: bool) -> None:
                 us.ok(f"play w {move}")
         assert ours > 10
         if words == "absolute 10":
-            assert taken > 2  # the time is there to be used, as far as moves are in doubt and no way to a server is feared
+            assert (
+                taken > 2
+            )  # the time is there to be used, as far as moves are in doubt and no way to a server is feared

@@ -29,12 +29,12 @@ def info(
     """What a store is: files, games, positions, sizes, who played; or one game of it."""
     from alphago.data.store import read_games, shard_files
 
-    files = shard_files(store)
+    files, counts = shard_files(store), _counts(store)
     row: dict[str, Any] = {
         "store": str(store),
         "files": len(files),
         "bytes": sum(os.path.getsize(file) for file in files),
-        **_counts(store),
+        **counts,
     }
     if game is not None:
         found = next((one for i, one in enumerate(read_games(store)) if i == game), None)

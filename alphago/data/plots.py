@@ -53,7 +53,11 @@ def save_figure(figure: Any, path: Path) -> None:
 
 def _lengths(axes: Axes, found: Statistics) -> None:
     for size, lengths in sorted(found.lengths.items()):
-        axes.hist(lengths, bins=40, histtype="step", density=True, label=f"{size}x{size}")
+        width = max(
+            1, (max(lengths) - min(lengths)) // 40
+        )  # whole moves: bins of other widths hold unequal numbers of lengths
+        bins = np.arange(min(lengths), max(lengths) + 2 * width, width)
+        axes.hist(lengths, bins=bins, histtype="step", density=True, label=f"{size}x{size}")
     axes.set(title="Length of a game", xlabel="moves", ylabel="density")
     axes.legend()
 
