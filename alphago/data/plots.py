@@ -56,7 +56,7 @@ def _lengths(axes: Axes, found: Statistics) -> None:
         width = max(
             1, (max(lengths) - min(lengths)) // 40
         )  # whole moves: bins of other widths hold unequal numbers of lengths
-        bins = np.arange(min(lengths), max(lengths) + 2 * width, width)
+        bins = list(range(min(lengths), max(lengths) + 2 * width, width))
         axes.hist(lengths, bins=bins, histtype="step", density=True, label=f"{size}x{size}")
     axes.set(title="Length of a game", xlabel="moves", ylabel="density")
     axes.legend()
