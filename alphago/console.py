@@ -13,6 +13,7 @@ from typing import NoReturn
 import typer
 
 from alphago.errors import AlphaGoError
+from alphago.machine import seconds_of
 
 
 def run(app: typer.Typer, name: str, args: Sequence[str] | None = None) -> NoReturn:
@@ -30,6 +31,16 @@ def run(app: typer.Typer, name: str, args: Sequence[str] | None = None) -> NoRet
         status, text = _explain(error, name)
         print(text, file=sys.stderr)
     sys.exit(status or 0)
+
+
+def seconds_option(text: str | None, option: str = "--time") -> float | None:
+    """The length of time that an option was given, None where it was not. Raises typer.BadParameter."""
+    if text is None:
+        return None
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 def _explain(error: Exception, name: str) -> tuple[int, str]:

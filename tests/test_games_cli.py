@@ -72,7 +72,10 @@ def test_export_and_import_again(store: Path, tmp_path: Path) -> None:
         (["games", "info", "none.parquet"], "none.parquet: No such file or directory"),
         (["games", "stats", "{tmp}/text.parquet"], "this is not Parquet"),
         (["games", "info", "{store}", "--game", "99"], "there are games 0 to 5, got 99"),
-        (["games", "stats", "{store}", "--plot", "{tmp}/no/x.png"], "{tmp}/no/x.png: No such file or directory"),
+        (
+            ["games", "stats", "{store}", "--plot", "{tmp}/no/x.png"],
+            "{tmp}/no/x.png: cannot be written: No such file or directory",
+        ),
         (["games", "export", "{store}", "--out", "{tmp}/no/x.sgfs"], "cannot be written"),
         (["import", "{tmp}/none.sgf", "--out", "{tmp}/x.parquet"], "none.sgf: no such file or folder"),
         (["import", "{tmp}/text.parquet", "--out", "{tmp}/x.parquet"], "not a kind of file that is known here"),

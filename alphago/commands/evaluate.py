@@ -84,10 +84,7 @@ def evaluate(
         from alphago.train.plots import plot_metrics
 
         out = plot or net.with_suffix(".png")
-        try:
-            plot_metrics(metrics, out, str(net.name))
-        except OSError as error:
-            raise typer.BadParameter(f"{out}: {error.strerror or error}", param_hint="--plot") from None
+        plot_metrics(metrics, out, str(net.name))
         row["plot"] = str(out)
     if as_json:
         print(json.dumps(row))
@@ -110,9 +107,8 @@ def _show(row: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table("moves of the game", "positions", "top-1", "top-5", "log-loss", "outcome MSE", "winner")
-    whole = {"from": 0.0, "to": 1.0, **row}
+    whole, has_outcome = {"from": 0.0, "to": 1.0, **row}, "outcome_mse" in row
     for phase in [*row["phases"], whole]:
-        has_outcome = "outcome_mse" in row
         table.add_row(
             f"{100 * phase['from']:.0f} to {100 * phase['to']:.0f} %",
             f"{phase['positions']:,.0f}",
@@ -124,7 +120,7 @@ def _show(row: dict[str, Any]) -> None:
         )
     console = Console()
     console.print(table)
-    if "outcome_mse" in row:
+    if has_outcome:
         console.print(
             "The outcome's MSE is against +1, 0, -1 from the side to move (outcomes 1 and 0 give a quarter of it)."
         )

@@ -71,10 +71,7 @@ def stats(
         from alphago.data.plots import plot_statistics
 
         place = plot or store.with_name(f"{store.stem or 'games'}.png")
-        try:
-            plot_statistics(found, place)
-        except OSError as error:
-            raise typer.BadParameter(f"{place}: {error.strerror or error}", param_hint="--plot") from None
+        plot_statistics(found, place)
         row["plot"] = str(place)
     if as_json:
         print(json.dumps(row))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from alphago.console import seconds_option
 from alphago.search.levels import LEVELS
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -82,24 +83,13 @@ def gtp(
         header.read(net, kind="network", version=1, what="network file", framework="numpy", error=NetworkError)
     session = Settings(
         simulations=sims,
-        seconds=_seconds(time),
+        seconds=seconds_option(time),
         lag=lag,
         ponder=ponder,
         name=_line(override_name, "--override-name") or "AlphaGo engine",
         version=_line(override_version, "--override-version") or alphago.__version__,
     )
     run(make_bot, session, Rules.named(rules), size, komi)
-
-
-def _seconds(text: str | None) -> float | None:
-    from alphago.machine import seconds_of
-
-    if text is None:
-        return None
-    try:
-        return seconds_of(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--time") from None
 
 
 def _line(text: str | None, option: str) -> str | None:

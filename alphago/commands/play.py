@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from alphago.console import seconds_option
 from alphago.search.levels import LEVELS
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -56,7 +57,7 @@ def play(
         human = random.Random(seed).choice((BLACK, WHITE)) if color == "random" else parse_color(color)
     except BadColor:
         raise typer.BadParameter(f"expected black, white or random, got {color[:40]!r}", param_hint="--color") from None
-    seconds = _seconds(time)
+    seconds = seconds_option(time)
     ruleset = None if rules is None else Rules.named(rules)
     if resume is not None:
         if handicap:
@@ -80,14 +81,3 @@ def play(
         table.close()
     if status:
         raise typer.Exit(status)
-
-
-def _seconds(text: str | None) -> float | None:
-    from alphago.machine import seconds_of
-
-    if text is None:
-        return None
-    try:
-        return seconds_of(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--time") from None

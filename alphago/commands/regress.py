@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alphago.console import seconds_option
+
 if TYPE_CHECKING:
     from alphago.gtp.regress import FileResults, Result
 
@@ -31,7 +33,7 @@ def regress(
     """Run test positions. Exit status 1 when a test fails that is not marked as known to fail."""
     from alphago.gtp.regress import FAIL, PASS, FileResults, read_tests, run_file
 
-    seconds = _seconds(time)
+    seconds = seconds_option(time)
     command, pace = engine, seconds
     if command is None:
         # Our own bot takes fractions of seconds on its command line; time_settings takes whole ones.
@@ -53,17 +55,6 @@ def regress(
         _print_table(done)
     if any(found.count(FAIL) for found in done):
         raise typer.Exit(1)
-
-
-def _seconds(text: str | None) -> float | None:
-    from alphago.machine import seconds_of
-
-    if text is None:
-        return None
-    try:
-        return seconds_of(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--time") from None
 
 
 def _line(path: Path, result: Result) -> str:

@@ -396,8 +396,8 @@ def _check_result(row: Mapping[str, Any], end: _core.Position, where: str) -> No
         raise GameDataError(f"{where}: a game that ended by {ended} has a winner and no score")
     if score is not None and winner != (BLACK if score > 0 else WHITE if score < 0 else 0):
         raise GameDataError(f"{where}: winner {winner} contradicts score {score:g} (black - white)")
-    # Records of other people and programs often leave the last passes out.
-    if ended == "passes" and not end.is_over and len(row["visit_offsets"]):
+    # Records of people's games often leave the last passes out.
+    if ended == "passes" and not end.is_over and not (len(row["moves"]) and row["chosen_by"][-1] == HUMAN):
         raise GameDataError(f"{where}: ended by passes, but its last two moves are not passes")
 
 

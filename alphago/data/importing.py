@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import os
 import re
 from collections import Counter
@@ -38,7 +39,7 @@ class ImportingError(AlphaGoError):
 class Filters(pydantic.BaseModel, extra="forbid", frozen=True):
     """Which games are taken; what is left out takes any."""
 
-    sizes: Annotated[tuple[Annotated[int, pydantic.Field(ge=MIN_SIZE, le=MAX_SIZE)], ...], "board sizes"] = ()
+    sizes: tuple[Annotated[int, pydantic.Field(ge=MIN_SIZE, le=MAX_SIZE)], ...] = ()
     min_moves: Annotated[int, pydantic.Field(ge=0)] = 0
     max_moves: Annotated[int | None, pydantic.Field(ge=0)] = None
     min_rank: str | None = None
@@ -253,9 +254,7 @@ def _read_all(
         report.games += 1
         report.moves += len(row["moves"])
 
-    for found in (*(() if first is None else (first,)),):
-        take(found)
-    for found in rest:
+    for found in itertools.chain(() if first is None else (first,), rest):
         take(found)
         if len(rows) >= _ROWS:
             writer.write_table(rows_to_table(rows))

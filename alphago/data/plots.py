@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from alphago.data.statistics import Statistics
+from alphago.data.store import write_atomically
 from alphago.errors import AlphaGoError
 from alphago.go import BLACK, WHITE
 
@@ -20,7 +22,7 @@ class NoPlots(AlphaGoError):
 
 
 def plot_statistics(found: Statistics, path: Path) -> None:
-    """One PNG with four panels. Raises NoPlots; OSError where it cannot be written."""
+    """One PNG with four panels. Raises NoPlots, and GameDataError where it cannot be written."""
     figure, axes = new_figure(2, 2)
     _lengths(axes[0][0], found)
     _komi(axes[0][1], found)
@@ -42,13 +44,10 @@ def new_figure(rows: int, columns: int) -> tuple[Any, Any]:
 
 
 def save_figure(figure: Any, path: Path) -> None:
-    """Write a PNG whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        figure.savefig(temporary, format="png", dpi=110)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write a PNG whole or not at all. Raises GameDataError where that fails."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    write_atomically(path, data.getbuffer())
 
 
 def _lengths(axes: Axes, found: Statistics) -> None:

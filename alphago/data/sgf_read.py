@@ -176,37 +176,27 @@ def _row(
     if komi is None:
         komi = 0.5 if stones else rules.default_komi(size)
     ended = sgf_values.result(root.get("RE"))
-    ko = KO_RULES.index(rules.ko)
+    ko, suicide = KO_RULES.index(rules.ko), rules.suicide
+    start = (SCORINGS.index(rules.scoring), komi, rules.pass_stones, bonus)
     # Real games are played under the rules of their server, which RU often names wrongly: only what every ruleset forbids is held
-    # against them. What repeats a position under a superko rule turns the game's ko rule into the simple one.
-    board = _core.Position(size, 0, True, SCORINGS.index(rules.scoring), komi, rules.pass_stones, bonus)
-    if black or white:
-        board.setup(black, white, [])
-    suicide = rules.suicide
-    for i, (color, action) in enumerate(zip(colors, actions, strict=True)):
-        played = board.try_play(action, color)
-        if played < 0:
-            reason = ILLEGAL_REASONS[-played - 1]
-            raise Rejected(
-                "illegal", f"move {i + 1} ({color_name(color)} {action_to_gtp(action, size)}) is illegal: {reason}"
-            )
-    strict = _core.Position(size, ko, suicide, SCORINGS.index(rules.scoring), komi, rules.pass_stones, bonus)
-    if black or white:
-        strict.setup(black, white, [])
-    for color, action in zip(colors, actions, strict=True):
-        if strict.try_play(action, color) < 0:
-            ko, suicide = 0, True
-            break
+    # against them. Where the rules named forbid a move, the row's rules become the most lenient ones.
+    board, wrong = _played(_core.Position(size, ko, suicide, *start), black, white, colors, actions)
+    if wrong is not None:
+        ko, suicide = 0, True
+        board, wrong = _played(_core.Position(size, ko, suicide, *start), black, white, colors, actions)
+    if wrong is not None:
+        raise Rejected("illegal", wrong)
     if to_play is not None and colors and colors[0] != to_play:
         to_play = colors[0]
     n = len(actions)
-    passes = size * size
     values, simulations = root_values(comments, colors)
     chosen_by = np.full(n, HUMAN, np.uint8)
     if len(values):
         chosen_by[~np.isnan(values)] = SEARCH
-    if ended.ended == "unknown" and n > 1 and actions[-1] == actions[-2] == passes and ended.winner:
+    if ended.ended == "unknown" and board.is_over and ended.winner:
         ended = sgf_values.Result(ended.winner, "passes")
+    elif ended.ended == "passes" and not board.is_over and not (n and chosen_by[-1] == HUMAN):
+        ended = sgf_values.Result(ended.winner, "unknown", ended.score)  # only people leave their last passes out
     return {
         "game_id": "",
         "index": 0,
@@ -243,6 +233,20 @@ def _row(
         "ownership": None,
         "simulations": simulations,
     }
+
+
+def _played(
+    board: _core.Position, black: list[int], white: list[int], colors: list[int], actions: list[int]
+) -> tuple[_core.Position, str | None]:
+    """The position after all moves, or where it stopped and which move was illegal."""
+    if black or white:
+        board.setup(black, white, [])
+    for i, (color, action) in enumerate(zip(colors, actions, strict=True)):
+        played = board.try_play(action, color)
+        if played < 0:
+            vertex = action_to_gtp(action, board.size)
+            return board, f"move {i + 1} ({color_name(color)} {vertex}) is illegal: {ILLEGAL_REASONS[-played - 1]}"
+    return board, None
 
 
 def _name(text: str | None) -> str | None:

@@ -15,6 +15,11 @@ LAG: Final = 0.15
 """Seconds of every move that are kept for the way to the client and back."""
 _RESERVE: Final = 0.05
 """Share of the main time that is never planned with."""
+_SETTLED: Final = 1.7
+"""A move ends as soon as more thinking could not change it, on average after little more than half of its share: so much more
+of a main time is planned than an even share."""
+_FEWEST: Final = 18.0
+"""The main time is never shared among fewer moves: games go on longer than expected."""
 _LEAST: Final = 0.01
 _OVERTIME_SHARE: Final = 0.9
 SYSTEMS: Final = ("none", "absolute", "byoyomi", "canadian", "fischer", "fischer-capped")
@@ -114,7 +119,7 @@ class Clock:
             return max(_LEAST, min(left, system.period - lag) * _OVERTIME_SHARE)
         if system.kind == "canadian" and side.stones:
             return max(_LEAST, (side.left * _OVERTIME_SHARE) / side.stones - lag)
-        share = left * (1 - _RESERVE) / max(moves_left, 1.0)
+        share = left * (1 - _RESERVE) / max(moves_left / _SETTLED, _FEWEST)
         if system.kind == "byoyomi" and system.count:
             # Overtime is as good as an increment: the main time may be spent, at no less than a period a move.
             share = max(share, (system.period - lag) * _OVERTIME_SHARE)

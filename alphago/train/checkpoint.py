@@ -80,12 +80,8 @@ def save_checkpoint(
         save_network(temporary / NETWORK, network, provenance)
         tensors = optimizer_tensors(optimizer)
         if average is not None:
-            kept = {name: t.clone() for name, t in network.state_dict().items()}
-            try:
-                average.copy_to(network)
+            with average.applied(network):
                 save_network(temporary / AVERAGE, network, provenance)
-            finally:
-                network.load_state_dict(kept)
         (temporary / OPTIMIZER).write_bytes(safetensors.torch.save(tensors))
         state = {
             "format": FORMAT,

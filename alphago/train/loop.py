@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Protocol
@@ -33,6 +33,9 @@ from alphago.train.optim import (
 
 LOG_STEPS: Final = 20
 """Numbers are averaged over so many steps before they are told: reading them off a GPU costs time."""
+
+ASK_STEPS: Final = 8
+"""Several processes agree every so many steps whether to stop or to save."""
 
 
 class TrainingSettings(pydantic.BaseModel, extra="forbid", frozen=True):
@@ -192,12 +195,18 @@ class Trainer:
                 if progress.step % LOG_STEPS == 0 or last:
                     self._report((progress.step - steps_reported) / max(1e-9, now - reported))
                     reported, steps_reported = now, progress.step
-                if any_of(self._stop, self.place) if progress.step % 4 == 0 or self.place.world == 1 else False:
+                is_due = now - saved > 60 * settings.checkpoint_minutes
+                if self.place.world > 1:  # all must do the same; asking them at every step would hold up the devices
+                    ask = progress.step % ASK_STEPS == 0
+                    stop, is_due = (ask and any_of(flag, self.place) for flag in (self._stop, is_due))
+                else:
+                    stop = self._stop
+                if stop:
                     self._save()
                     return last
                 if last or (settings.evaluate_steps and progress.step % settings.evaluate_steps == 0):
                     self.measure()
-                if last or any_of(now - saved > 60 * settings.checkpoint_minutes, self.place):
+                if last or is_due:
                     self._save()
                     saved = time.monotonic()
         finally:
@@ -215,18 +224,9 @@ class Trainer:
             self._watcher.measured(self.progress.step, metrics)
         return metrics
 
-    @contextlib.contextmanager
-    def averaged(self) -> Iterator[None]:
-        """The network with its averaged weights, as long as this lasts."""
-        if self.average is None:
-            yield
-            return
-        kept = {name: t.clone() for name, t in self.network.state_dict().items()}
-        self.average.copy_to(self.network)
-        try:
-            yield
-        finally:
-            self.network.load_state_dict(kept)
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """The network with its averaged weights where there are any, as long as this lasts."""
+        return contextlib.nullcontext() if self.average is None else self.average.applied(self.network)
 
     # --- one step -------------------------------------------------------------------------------------------------------
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -129,6 +130,12 @@ class Average:
                 self.tensors[name].copy_(tensor)
         torch._foreach_lerp_(averaged, current, weight)
 
-    def copy_to(self, network: nn.Module) -> None:
-        """Give a network the averaged weights."""
+    @contextlib.contextmanager
+    def applied(self, network: nn.Module) -> Iterator[None]:
+        """The network with its averaged weights, as long as this lasts."""
+        kept = {name: t.clone() for name, t in network.state_dict().items()}
         network.load_state_dict(self.tensors)
+        try:
+            yield
+        finally:
+            network.load_state_dict(kept)

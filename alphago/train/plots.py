@@ -11,7 +11,7 @@ from alphago.train.metrics import PHASES, Metrics
 
 
 def plot_metrics(metrics: Metrics, path: Path, title: str) -> None:
-    """One PNG. Raises NoPlots without matplotlib; OSError where it cannot be written."""
+    """One PNG. Raises NoPlots without matplotlib, GameDataError where it cannot be written."""
     has_outcome = bool(metrics.known.sum())
     figure, axes = new_figure(1, 3 if has_outcome else 1)
     figure.suptitle(title)
