@@ -200,7 +200,7 @@ def test_a_run_learns(store: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["steps"] == 120
 
 
-@pytest.mark.parametrize("kind", ["adamw", "sgd"])
+@pytest.mark.parametrize("kind", ["adamw", "sgd", "muon"])
 def test_a_stopped_run_goes_on_exactly(store: Path, tmp_path: Path, kind: Any) -> None:
     """Weights, averages and optimiser after a stop in the middle are bit for bit those of a run that was never stopped."""
     settings = settings_for(store, optimizer=OptimizerSettings(kind=kind, lr=0.01), precision="bf16", accumulate=2)

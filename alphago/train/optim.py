@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from alphago.errors import AlphaGoError
+from alphago.train.muon import Muon, is_matrix
 
 
 class TrainingError(AlphaGoError):
@@ -21,12 +22,14 @@ class TrainingError(AlphaGoError):
 class OptimizerSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     """Which optimiser, and how fast."""
 
-    kind: Literal["sgd", "adamw"] = "adamw"
+    kind: Literal["sgd", "adamw", "muon"] = "adamw"
     lr: Annotated[float, pydantic.Field(gt=0, le=100, description="highest learning rate")] = 2e-3
-    momentum: Annotated[float, pydantic.Field(ge=0, lt=1, description="sgd: Nesterov's (AlphaGo Zero: 0.9)")] = 0.9
+    momentum: Annotated[
+        float, pydantic.Field(ge=0, lt=1, description="sgd and muon: Nesterov's (AlphaGo Zero: 0.9)")
+    ] = 0.9
     nesterov: bool = True
-    beta1: Annotated[float, pydantic.Field(ge=0, lt=1, description="adamw")] = 0.9
-    beta2: Annotated[float, pydantic.Field(ge=0, lt=1, description="adamw")] = 0.99
+    beta1: Annotated[float, pydantic.Field(ge=0, lt=1, description="adamw, muon")] = 0.9
+    beta2: Annotated[float, pydantic.Field(ge=0, lt=1, description="adamw, muon")] = 0.99
     weight_decay: Annotated[
         float,
         pydantic.Field(
@@ -67,7 +70,13 @@ def make_optimizer(network: nn.Module, settings: OptimizerSettings) -> torch.opt
         return torch.optim.SGD(
             groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.nesterov and settings.momentum > 0
         )
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.beta1, settings.beta2), fused=True)
+    betas = (settings.beta1, settings.beta2)
+    if settings.kind == "muon":
+        matrices = [p for p in decayed if is_matrix(p)]
+        groups[0]["params"] = [p for p in decayed if not is_matrix(p)]
+        groups = [{"params": matrices, "weight_decay": settings.weight_decay, "matrices": True}, *groups]
+        return Muon([group for group in groups if group["params"]], settings.lr, settings.momentum, betas)
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=betas, fused=True)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
