@@ -303,3 +303,42 @@ class GameSet:
         pass S * S, no reply -1); policy float32 [n, S * S + 1]; legal uint8 [n, S * S + 1]; outcome float32 [n, 3] win,
         draw, loss (all 0 where unknown); score, root_value float32 [n] (NaN where unknown); ownership float32 [n, S, S]
         (NaN where unknown and off the board). ValueError names a game that cannot be replayed."""
+
+class RolloutFeatures:
+    """Numbers of the features of the rollout and tree policies: response 0, save atari 1, neighbour 2, nakade 10,
+    self-atari 8202, distance 8203, then the 3x3, response and 12-point patterns of the keys given."""
+
+    def __init__(
+        self,
+        pattern3_keys: NDArray[np.uint32],
+        response_keys: NDArray[np.uint64],
+        pattern12_keys: NDArray[np.uint64],
+    ) -> None:
+        """Keys as in RolloutWeights. ValueError when they do not ascend or are not canonical."""
+
+    def __len__(self) -> int: ...
+    def read(
+        self, games: GameSet, positions: NDArray[np.int64], tree: bool, threads: int = 1
+    ) -> dict[str, NDArray[Any]]:
+        """What the rollout policy may play at each position, and which features fire. Position i has moves first[i] to
+        first[i + 1]: first int64 [n + 1]; played int64 [n] index among all moves of the batch, -1 when it is none of them (a
+        pass, an own eye); pattern3 int32 [moves]; tree int32 [moves, 4] self-atari, two distances, 12-point pattern ([0, 4]
+        without `tree`); extra_move, extra_feature int32 [extras], of position i extra_first[i] to extra_first[i + 1]. A
+        feature of -1 is none."""
+
+    def balance(
+        self,
+        games: GameSet,
+        positions: NDArray[np.int64],
+        targets: NDArray[np.float32],  # [n] expected outcomes for the side to move, -1..1
+        weights: RolloutWeights,
+        playouts: int,
+        seed: int = 0,
+        threads: int = 1,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Simulation balancing: the gradient [len(self)] of -1/2 sum (target - mean outcome)^2, and the mean outcomes [n]."""
+
+def count_patterns(
+    games: GameSet, positions: NDArray[np.int64], kind: str, threads: int = 1
+) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]:
+    """Canonical keys, ascending, of pattern3, response or pattern12; how often each could be played, and was."""

@@ -82,12 +82,6 @@ Color checked_color(int color) {
 
 int color_or_mover(const AnyPosition& p, int color) { return color == 0 ? p.to_play() : checked_color(color); }
 
-FeatureSet checked_set(const std::string& name) {
-  const auto set = feature_set_of(name);
-  if (!set) throw std::invalid_argument("unknown feature set '" + name + "': known are alphago48, alphago49, zero17, rich, rich-fast");
-  return *set;
-}
-
 Policy checked_policy(const std::string& name, const std::shared_ptr<RolloutWeights>& weights) {
   if (name == "light") return Policy::kLight;
   if (name != "softmax") throw std::invalid_argument("unknown playout policy '" + name + "': known are light, softmax");
@@ -119,7 +113,7 @@ void write_planes_py(const std::vector<const AnyPosition*>& positions, const std
                      std::optional<nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>> symmetries,
                      int threads) {
   checked_positions(positions);
-  const FeatureSet set = checked_set(set_name);
+  const FeatureSet set = feature_set_of(set_name);
   const auto planes = static_cast<std::size_t>(n_planes(set));
   if (out.ndim() != 4 || out.shape(0) != positions.size() || out.shape(1) != planes || out.shape(2) != out.shape(3))
     throw std::invalid_argument("out must have shape [" + std::to_string(positions.size()) + ", " + std::to_string(planes) +
@@ -348,7 +342,7 @@ NB_MODULE(_core, m) {
         },
         "cells"_a);
 
-  m.def("feature_planes", [](const std::string& name) { return n_planes(checked_set(name)); }, "feature_set"_a);
+  m.def("feature_planes", [](const std::string& name) { return n_planes(feature_set_of(name)); }, "feature_set"_a);
   m.def("write_planes", &write_planes_py, "positions"_a, "feature_set"_a, "out"_a.noconvert(), "symmetries"_a = nb::none(), "threads"_a = 1);
   m.def("write_globals",
         [](const std::vector<const AnyPosition*>& positions, nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu> out) {
@@ -379,7 +373,7 @@ NB_MODULE(_core, m) {
   m.def("bench_features",
         [](const std::vector<const AnyPosition*>& positions, const std::string& set_name, const std::string& dtype, double seconds,
            int threads) {
-          const FeatureSet set = checked_set(set_name);
+          const FeatureSet set = feature_set_of(set_name);
           checked_positions(positions);
           if (positions.empty()) throw std::invalid_argument("positions must not be empty");
           if (dtype != "float32" && dtype != "uint8") throw std::invalid_argument("dtype must be float32 or uint8, got " + dtype);
@@ -399,6 +393,7 @@ NB_MODULE(_core, m) {
 
   bind_search(m);
   bind_data(m);
+  bind_rollout(m);
 }
 
 }  // namespace ag

@@ -55,12 +55,6 @@ GameColumns columns_of(const nb::dict& d) {
   return g;
 }
 
-FeatureSet checked_set(const std::string& name) {
-  const auto set = feature_set_of(name);
-  if (!set) throw std::invalid_argument("unknown feature set '" + name + "': known are alphago48, alphago49, zero17, rich, rich-fast");
-  return *set;
-}
-
 using Shape = std::vector<std::int64_t>;
 
 /// The caller's array under `name`, or null; it must have this type and shape, so that nothing is written into a copy.
@@ -104,7 +98,7 @@ using Symmetries = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb
 
 void write_py(const GameSet& set, Positions positions, std::optional<Symmetries> symmetries, const std::string& feature_set, int width,
               const nb::dict& out, int threads) {
-  const FeatureSet features = checked_set(feature_set);
+  const FeatureSet features = feature_set_of(feature_set);
   const auto n = static_cast<std::int64_t>(positions.shape(0));
   if (symmetries && symmetries->shape(0) != positions.shape(0)) throw std::invalid_argument("symmetries must have one entry for each position");
   if (threads < 1 || threads > 1024) throw std::invalid_argument("threads must be 1..1024, got " + std::to_string(threads));

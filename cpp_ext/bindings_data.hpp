@@ -1,4 +1,4 @@
-/// What bindings.cpp needs of bindings_data.cpp.
+/// What bindings.cpp needs of bindings_data.cpp and bindings_rollout.cpp.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -7,5 +7,8 @@ namespace ag {
 
 /// Adds sets of recorded games to the module.
 void bind_data(nanobind::module_& m);
+
+/// Adds the learning of rollout weights.
+void bind_rollout(nanobind::module_& m);
 
 }  // namespace ag

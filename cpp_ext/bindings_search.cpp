@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "ag/pool.hpp"
+#include "bindings_array.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -114,14 +115,6 @@ nb::dict params_dict(const SearchParams& p) {
   return d;
 }
 
-template <class T>
-nb::ndarray<nb::numpy, T> array_of(const std::vector<T>& values) {
-  auto* data = new T[values.size() + 1];
-  std::copy(values.begin(), values.end(), data);
-  nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
-  return nb::ndarray<nb::numpy, T>(data, {values.size()}, owner);
-}
-
 nb::dict report_dict(const NodeReport& r) {
   nb::dict d;
   d["to_play"] = r.side + 1;
@@ -187,10 +180,9 @@ std::unique_ptr<PyPool> new_pool(int size, int slots, const std::vector<std::str
       p->planes.push_back(2);
       continue;
     }
-    const auto set = feature_set_of(name);
-    if (!set) throw std::invalid_argument("networks: unknown feature set '" + name + "'; known are alphago48, alphago49, zero17, rich, rich-fast");
-    p->config.networks.push_back(static_cast<int>(*set));
-    p->planes.push_back(static_cast<std::size_t>(n_planes(*set)));
+    const FeatureSet set = feature_set_of(name);
+    p->config.networks.push_back(static_cast<int>(set));
+    p->planes.push_back(static_cast<std::size_t>(n_planes(set)));
   }
   nb::gil_scoped_release release;
   p->pool = make_pool(p->config);

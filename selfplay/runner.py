@@ -15,9 +15,10 @@ from alphago.go import BLACK, Board
 from alphago.machine import peak_memory_mib
 from alphago.nets.rollout import load_rollout_weights, weights_hash
 from alphago.search import drive
+from alphago.seeds import game_seed
 from selfplay.journal import Journal
 from selfplay.progress import Progress, Rates, Scalars
-from selfplay.settings import DEFAULT_NET, Machine, RunSettings, SelfPlayError, game_seed
+from selfplay.settings import DEFAULT_NET, Machine, RunSettings, SelfPlayError
 from selfplay.summary import Summary
 
 if TYPE_CHECKING:

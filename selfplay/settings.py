@@ -24,27 +24,9 @@ MANIFEST: Final = "run.json"
 FORMAT: Final = 1
 DEFAULT_NET: Final = "default"
 
-_MASK: Final = 2**64 - 1
-_GOLDEN: Final = 0x9E3779B97F4A7C15
-
 
 class SelfPlayError(AlphaGoError):
     """Settings, a directory or a manifest that a run cannot use; the message names it and says what would be right."""
-
-
-def game_seed(run_seed: int, index: int) -> int:
-    """Seed of game `index` of a run: `mix(mix(run_seed) + (index + 1) * 0x9e3779b97f4a7c15)` modulo 2^64.
-
-    `mix` is the finaliser of SplitMix64 (Steele, Lea and Flood 2014), a bijection: no two games of a run share a seed, and
-    runs with neighbouring seeds share none but by accident.
-    """
-    return _mix((_mix(run_seed) + (index + 1) * _GOLDEN) & _MASK)
-
-
-def _mix(x: int) -> int:
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
-    return x ^ (x >> 31)
 
 
 def default_search(size: int, has_policy: bool, has_value: bool) -> SearchParams:

@@ -21,6 +21,7 @@ LAYERS: list[set[str]] = [
         "alphago.errors",
         "alphago.machine",
         "alphago.messages",
+        "alphago.seeds",
     },
     {"alphago.go"},
     {"alphago.nets"},

@@ -45,6 +45,11 @@ def test_sides_from_texts(tmp_path: Path) -> None:
     assert (side.name, side.level, side.net) == ("best@casual:c_puct=2", "casual", str(net))
     side = parse_side(f"new={net}")
     assert (side.name, side.net) == ("new", str(net))
+    side = parse_side(f"trained=max:simulations=300,weights={net}")
+    assert (side.name, side.weights, side.simulations, side.settings) == ("trained", str(net), 300, {})
+    before = side.identity()
+    net.write_bytes(b"other")
+    assert before != side.identity()
 
 
 @pytest.mark.parametrize(
@@ -62,6 +67,8 @@ def test_sides_from_texts(tmp_path: Path) -> None:
         ("max:seconds=0", "seconds of a move are one number"),
         ("max:seconds=nan", "seconds of a move are one number"),
         ("max:seconds=1,seconds=2", "seconds of a move are one number"),
+        ("max:weights=nowhere.safetensors", "nowhere.safetensors: no such file"),
+        ("max:weights=a,weights=b", "a side has one file of rollout weights"),
         ("two words", "expected gtp:COMMAND"),
     ],
 )
@@ -333,11 +340,11 @@ def test_openings_from_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.sgfs", b"(;SZ[9];B[ee]\n", "a.sgfs:1: not an SGF game"),
-        ("a.sgf", b"nonsense", "not an SGF game"),
+        ("a.sgfs", b"\n(;SZ[9];B[zz])\n", "a.sgfs:2: "),
+        ("a.sgf", b"nonsense", "a.sgf:1: no game tree"),
         ("a.sgf", b"(;SZ[9];B[ee])", "no 9x9 game from the empty board with 4 moves"),
-        ("a.sgf", b"(;SZ[9];B[ee];W[ee];B[dd];W[cc])", "illegal move white E5"),
-        ("a.sgfs.gz", b"not packed", "a.sgfs.gz: "),
+        ("a.sgf", b"(;SZ[9];B[ee];W[ee];B[dd];W[cc])", "a.sgf:1: move 2 .white E5. is illegal: occupied"),
+        ("a.sgfs.gz", b"not packed", "a.sgfs.gz:"),
         ("a.parquet", b"PAR0", "not a file of games"),
     ],
 )

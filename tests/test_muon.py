@@ -64,7 +64,7 @@ def test_all_else_is_adamw() -> None:
     ours = [nn.Parameter(p.clone()) for p in start]
     theirs = [nn.Parameter(p.clone()) for p in start]
     groups: list[dict[str, Any]] = [{"params": [ours[0]]}, {"params": [ours[1]], "weight_decay": 0.1}]
-    one = Muon(groups, lr=0.02, betas=(0.8, 0.95))
+    one = Muon(groups, lr=0.2, betas=(0.8, 0.95), share=0.1)
     other = torch.optim.AdamW(
         [{"params": [theirs[0]], "weight_decay": 0.0}, {"params": [theirs[1]], "weight_decay": 0.1}],
         lr=0.02,

@@ -16,10 +16,11 @@ import pytest
 
 from alphago.data.games import validate
 from alphago.data.store import read_games
+from alphago.seeds import game_seed
 from conftest import ROOT
 from selfplay.cli import find_directory, machine_for
 from selfplay.runner import network_id
-from selfplay.settings import RunSettings, default_search, game_seed, read_manifest
+from selfplay.settings import RunSettings, default_search, read_manifest
 from selfplay.summary import Summary
 
 SMALL = ["--size", "5", "--sims", "8"]

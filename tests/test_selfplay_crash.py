@@ -13,8 +13,8 @@ import pytest
 
 from alphago.data.games import validate
 from alphago.data.store import read_games
+from alphago.seeds import game_seed
 from conftest import ROOT
-from selfplay.settings import game_seed
 
 COMMAND = [sys.executable, "-m", "selfplay.cli", "--resume", "--size", "5", "--sims", "8", "--seed", "5", "--sgf"]
 

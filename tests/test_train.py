@@ -18,6 +18,8 @@ import torch
 
 from alphago.configs import names
 from alphago.data import GameDataError, write_shard
+from alphago.data.batches import make_batch
+from alphago.data.game_set import load_games
 from alphago.nets.architecture import AlphaGoPolicy, AlphaGoValue, Residual
 from alphago.nets.modules import MaskedNorm, build
 from alphago.nets.store import load_network
@@ -25,6 +27,7 @@ from alphago.train.checkpoint import checkpoints
 from alphago.train.distributed import Place
 from alphago.train.loop import Report, TrainingSettings
 from alphago.train.losses import LossWeights, losses
+from alphago.train.metrics import measure
 from alphago.train.optim import (
     Average,
     OptimizerSettings,
@@ -84,6 +87,20 @@ def test_learning_rates() -> None:
     assert [learning_rate(warm, 1.0, i, 100) for i in (0, 4, 9, 50)] == [0.1, 0.5, 1.0, 1.0]
     stepped = ScheduleSettings(kind="steps", warmup=0, milestones=(0.5, 0.8), gamma=0.1)
     assert [learning_rate(stepped, 1.0, i, 10) for i in (0, 4, 5, 8)] == pytest.approx([1, 1, 0.1, 0.01])
+
+
+def test_equal_answers_are_no_hits(store: Path) -> None:
+    """A network that knows nothing, and bf16, give many moves one value: argmax takes the first of them, and so does top-1."""
+    games = load_games([str(store)])
+    network = build(SMALL)
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    positions = games.examples()
+    found = measure(network, games, positions).summary()
+    moves = make_batch(games, positions, None, "rich-fast", ("move",))["move"]
+    assert found["top1"] == pytest.approx((moves == 0).mean())
+    assert found["top5"] == pytest.approx((moves < 5).mean())
+    assert found["log_loss"] == pytest.approx(math.log(games.width**2 + 1), abs=1e-4)
 
 
 def test_norms_and_biases_are_not_decayed() -> None:

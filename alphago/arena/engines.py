@@ -64,13 +64,15 @@ class Side:
     """Of a bot, where its text says so."""
     seconds: float | None = None
     """Thinking time of a bot's move, where its text says so: its own plan, with no clock of the referee's."""
+    weights: str | None = None
+    """File of rollout weights, where its text says so."""
 
     def identity(self) -> str:
         """What must stay the same when a match goes on: the text without the name, and a network file's contents."""
         text = self.text.removeprefix(f"{self.name}=")
-        if self.command is not None or self.net == DEFAULT_NET:
-            return text
-        return f"{text} sha256:{_digest(self.net)}"
+        for file in (self.net if self.command is None and self.net != DEFAULT_NET else None, self.weights):
+            text += f" sha256:{_digest(file)}" if file is not None else ""
+        return text
 
 
 def parse_side(text: str) -> Side:
@@ -81,7 +83,7 @@ def parse_side(text: str) -> Side:
         FILE[@LEVEL[:KEY=VALUE,...]]      a bot with this network; level max when none is given
         NAME=...                          any of these, under a name of your own
 
-    `simulations` and `seconds` among the keys limit a move of this side alone.
+    `simulations` and `seconds` among the keys limit a move of this side alone; `weights=FILE` are its rollout weights.
 
     Raises:
         SideError: none of these, or no such file.
@@ -106,14 +108,25 @@ def parse_side(text: str) -> Side:
         _existing(net)
     texts = match["settings"].split(",") if match["settings"] is not None else []
     own = [part for part in texts if part.strip().startswith("seconds=")]
-    settings = parse_settings([part for part in texts if part not in own])
+    files = [part for part in texts if part.strip().startswith("weights=")]
+    settings = parse_settings([part for part in texts if part not in (*own, *files)])
+    weights = _weights(files)
     if net == DEFAULT_NET:  # what a network predicts decides which settings go together, and it is not loaded yet
         bot_search(9, False, False).but(**{**LEVELS[level].settings, **settings})
     simulations = settings.pop("simulations", None)
     if not name:
         name = level if net == DEFAULT_NET else f"{Path(net).stem}@{level}"
         name += f":{match['settings']}" if match["settings"] else ""
-    return Side(name, text, level=level, net=net, settings=settings, simulations=simulations, seconds=_seconds(own))
+    return Side(
+        name,
+        text,
+        level=level,
+        net=net,
+        settings=settings,
+        simulations=simulations,
+        seconds=_seconds(own),
+        weights=weights,
+    )
 
 
 def parse_sides(texts: Sequence[str]) -> list[Side]:
@@ -124,6 +137,17 @@ def parse_sides(texts: Sequence[str]) -> list[Side]:
         seen[side.name] = count = seen.get(side.name, 0) + 1
         sides.append(Side(**{**vars(side), "name": f"{side.name}#{count}"}) if count > 1 else side)
     return sides
+
+
+def _weights(texts: Sequence[str]) -> str | None:
+    if not texts:
+        return None
+    if len(texts) > 1:
+        raise SideError(f"bad {','.join(texts)!r}: a side has one file of rollout weights")
+    path = texts[0].partition("=")[2].strip()
+    if not os.path.isfile(path):
+        raise SideError(f"{path}: no such file")
+    return path
 
 
 def _seconds(texts: Sequence[str]) -> float | None:
@@ -210,7 +234,13 @@ class BotEngine:
         self._side = side
         self._simulations = side.simulations or simulations
         self._bot = Bot(
-            side.level, side.net, settings=side.settings, threads=threads, memory_mib=memory_mib, resign=resign
+            side.level,
+            side.net,
+            settings=side.settings,
+            threads=threads,
+            memory_mib=memory_mib,
+            resign=resign,
+            rollout_weights=side.weights,
         )
         self._killed = False
 

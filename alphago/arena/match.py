@@ -40,6 +40,7 @@ from alphago.arena.summary import Summary
 from alphago.errors import AlphaGoError
 from alphago.go import Rules
 from alphago.machine import usable_threads
+from alphago.seeds import GOLDEN, mix
 
 FORMAT: Final = 1
 RULES: Final = "chinese-ogs"
@@ -88,11 +89,8 @@ def match_settings(**values: Any) -> MatchSettings:
 
 
 def game_seed(seed: int, index: int, side: int) -> int:
-    """Seed of a side's engine in a game: different for all three, by SplitMix64's finaliser (Steele, Lea and Flood 2014)."""
-    x = (seed * 0x9E3779B97F4A7C15 + (2 * index + side + 1) * 0xD1B54A32D192ED03) & (2**64 - 1)
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
-    return (x ^ (x >> 31)) >> 1
+    """Seed of a side's engine in a game: different for all three, 0 <= seed < 2^63."""
+    return mix(seed * GOLDEN + (2 * index + side + 1) * 0xD1B54A32D192ED03) >> 1
 
 
 class Match:

@@ -7,8 +7,6 @@ more than 65 %. They are a function of size, rules, komi, seed and number alone.
 
 from __future__ import annotations
 
-import gzip
-import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,8 +16,11 @@ from typing import Final
 import numpy as np
 
 from alphago.arena.symmetry import canonical_position
+from alphago.data import GameDataError, read_games, sgf_read
+from alphago.data.games import GameRow
+from alphago.data.sources import SUFFIXES, Unreadable, find_games, place
 from alphago.errors import AlphaGoError
-from alphago.go import BLACK, WHITE, Board, Rules
+from alphago.go import Board, Rules
 from alphago.nets.rollout import load_rollout_weights
 from alphago.search.bot import Bot
 
@@ -56,8 +57,8 @@ class Openings:
     """The openings of a match, by number. `get` may be called from any thread.
 
     Args:
-        source: "generated"; "empty", the empty board every time; or a file: an SGF game, games one a line (.sgfs, .sgfs.gz), or
-            games of this project (Parquet file or folder).
+        source: "generated"; "empty", the empty board every time; or a file: SGF in any of the forms that `alphago import`
+            reads, or games of this project (Parquet file or folder).
         plies: moves of a file's games that are played; a game with fewer is left out.
 
     Raises:
@@ -142,14 +143,16 @@ class Openings:
     def _read(self, source: str, plies: int) -> None:
         if plies < 1:
             raise OpeningError(f"openings from a file have 1 move or more, got {plies}")
-        place = Path(source)
-        if not place.exists():
+        path = Path(source)
+        if not path.exists():
             raise OpeningError(f"{source}: no such file; openings are `{GENERATED}`, `{EMPTY}` or a file of games")
-        is_sgf = place.is_file() and place.name.endswith((".sgf", ".sgfs", ".sgfs.gz"))
-        for moves in self._sgf_games(place) if is_sgf else self._stored_games(place):
-            if len(moves) < plies:
+        for row in self._rows(path):
+            is_fit = row["size"] == self._size and not len(row["setup_black"]) and not len(row["setup_white"])
+            if not is_fit or len(row["moves"]) < plies:
                 continue
-            opening = Opening(tuple(moves[:plies]))
+            opening = Opening(
+                tuple((int(c), int(m)) for c, m in zip(row["colors"][:plies], row["moves"][:plies], strict=True))
+            )
             try:
                 board = opening.board(self._size, self._rules, self._komi)
             except AlphaGoError as error:
@@ -163,39 +166,17 @@ class Openings:
                 f"{source}: no {self._size}x{self._size} game from the empty board with {plies} moves in it"
             )
 
-    def _stored_games(self, place: Path) -> Iterator[list[tuple[int, int]]]:
-        from alphago.data import GameDataError, read_games
-
-        try:
-            for row in read_games(place):
-                if row["size"] == self._size and not len(row["setup_black"]) and not len(row["setup_white"]):
-                    yield list(zip(row["colors"].tolist(), row["moves"].tolist(), strict=True))
-        except GameDataError as error:
-            raise OpeningError(str(error)) from None
-
-    def _sgf_games(self, place: Path) -> Iterator[list[tuple[int, int]]]:
-        from sgfmill import sgf
-
-        try:
-            data = place.read_bytes()
-            if place.name.endswith(".gz"):
-                data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
-            raise OpeningError(f"{os.fspath(place)}: {getattr(error, 'strerror', None) or error}") from None
-        texts = [data] if place.name.endswith(".sgf") else data.splitlines()
-        for number, text in enumerate(texts, 1):
-            if not text.strip():
-                continue
+    def _rows(self, path: Path) -> Iterator[GameRow]:
+        if not (path.is_file() and path.name.endswith(SUFFIXES)):
             try:
-                game = sgf.Sgf_game.from_bytes(text)
-                size = game.get_size()
-                moves = [node.get_move() for node in game.get_main_sequence()]
-                has_setup = any(node.has_setup_stones() for node in game.get_main_sequence())
-            except ValueError as error:
-                raise OpeningError(f"{os.fspath(place)}:{number}: not an SGF game: {error}") from None
-            if size == self._size and not has_setup:
-                yield [
-                    (BLACK if color == "b" else WHITE, size * size if p is None else (size - 1 - p[0]) * size + p[1])
-                    for color, p in moves
-                    if color is not None
-                ]
+                yield from read_games(path)
+            except GameDataError as error:
+                raise OpeningError(str(error)) from None
+            return
+        for found in find_games([path]):
+            if isinstance(found, Unreadable):
+                raise OpeningError(f"{place(found)}: {found.message}")
+            try:
+                yield sgf_read.read(found.text)
+            except sgf_read.Rejected as error:
+                raise OpeningError(f"{place(found)}: {error}") from None

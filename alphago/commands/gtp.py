@@ -16,6 +16,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def gtp(
     level: Annotated[str, typer.Option("--level", help=f"Strength: {', '.join(LEVELS)}.")] = "max",
     net: Annotated[str, typer.Option("--net", help="Network file, or default.")] = "default",
+    rollout_weights: Annotated[
+        str | None, typer.Option("--rollout-weights", help="Rollout weights file [default: the one that ships].")
+    ] = None,
     time: Annotated[
         str | None,
         typer.Option("--time", help="Most time of a move, e.g. 2s, also under a clock [default: 1s without one]."),
@@ -71,6 +74,7 @@ def gtp(
             memory_mib=memory,
             seed=seed,
             resign=resign,
+            rollout_weights=rollout_weights,
             runtime=runtime,
             precision=precision,
         )

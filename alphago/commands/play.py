@@ -19,6 +19,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def play(
     level: Annotated[str, typer.Option("--level", help=f"Strength: {', '.join(LEVELS)}.")] = "club",
     net: Annotated[str, typer.Option("--net", help="Network file, or default.")] = "default",
+    rollout_weights: Annotated[
+        str | None, typer.Option("--rollout-weights", help="Rollout weights file [default: the one that ships].")
+    ] = None,
     size: Annotated[int, typer.Option("--size", help="Board size.", min=2, max=19)] = 9,
     komi: Annotated[
         float | None,
@@ -65,7 +68,7 @@ def play(
         game = resume_game(Path(resume), human, ruleset, komi)
     else:
         game = new_game(size, ruleset or default_rules(), komi, handicap, human)
-    bot = Bot(level, net, threads=threads, seed=seed, memory_mib=256)
+    bot = Bot(level, net, threads=threads, seed=seed, memory_mib=256, rollout_weights=rollout_weights)
     bot.prepare(game.board.size)
     # Whatever is typed or shown, no character may end the game.
     for stream in (sys.stdin, sys.stdout):

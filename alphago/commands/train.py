@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alphago.commands.train_options import changed, stops
+from alphago.commands.train_rollout import rollout
+
 if TYPE_CHECKING:
-    from alphago.train.loop import Trainer
     from alphago.train.supervised import SupervisedSettings
 
 app = typer.Typer(
@@ -80,7 +78,7 @@ def supervised(
         "training.compile": compile_,
         "training.seed": seed,
     }
-    settings = _changed(settings, given)
+    settings = changed(settings, given)
     run = out or Path("runs") / Path(config).stem
     _supervised(settings, run, device, threads, resume, tensorboard, as_json)
 
@@ -117,7 +115,7 @@ def _supervised(
             )
             if went_on:
                 screen.say(f"going on from step {trainer.progress.step:,}")
-        with _stops(trainer):
+        with stops(trainer.stop):
             done = trainer.train()
         if not done:
             if place.is_first:
@@ -137,40 +135,4 @@ def _supervised(
                 print(f"{network}: {row['minutes']} minutes; describe it with alphago nets info")
 
 
-@contextmanager
-def _stops(trainer: Trainer) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run after the step under way, with a checkpoint; a second one ends it at once."""
-
-    def handler(number: int, _frame: Any) -> None:
-        for one, before in previous.items():
-            signal.signal(one, before)
-        print("\nstopping with a checkpoint; once more to stop at once", file=sys.stderr, flush=True)
-        trainer.stop()
-
-    previous = {one: signal.signal(one, handler) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for one, before in previous.items():
-            signal.signal(one, before)
-
-
-def _changed(settings: SupervisedSettings, given: dict[str, Any]) -> SupervisedSettings:
-    """The settings with the options that were given (dotted keys). Raises ConfigError."""
-    import pydantic
-
-    from alphago import configs
-
-    values = settings.model_dump()
-    for key, value in given.items():
-        if value is None:
-            continue
-        *parents, last = key.split(".")
-        place = values
-        for parent in parents:
-            place = place[parent]
-        place[last] = value
-    try:
-        return type(settings).model_validate(values)
-    except pydantic.ValidationError as error:
-        raise configs.ConfigError(configs.describe(error, type(settings))) from None
+app.command()(rollout)

@@ -42,7 +42,7 @@ class Screen:
 
     def report(self, report: Report) -> None:
         """Every few steps."""
-        self._log(
+        self.log(
             report.step,
             {
                 **{f"train/{name}": value for name, value in report.values.items()},
@@ -50,17 +50,19 @@ class Screen:
                 "train/positions_per_second": report.examples_per_second,
             },
         )
-        text = _line(report)
+        self.tell(report.step, report.total, report.seconds_left, _line(report))
+
+    def tell(self, step: int, total: int, seconds_left: float, text: str) -> None:
+        """How far it is: the bar, or a line every `LINE_SECONDS`."""
         if sys.stderr.isatty() and "MAKELEVEL" not in os.environ:
-            self._show(report, text)
-        elif time.monotonic() >= self._next or report.step >= report.total:
+            self._show(step, total, _duration(seconds_left), text)
+        elif time.monotonic() >= self._next or step >= total:
             self._next = time.monotonic() + LINE_SECONDS
-            left = _duration(report.seconds_left)
-            print(f"step {report.step:,}/{report.total:,}, {left} left: {text}", file=sys.stderr, flush=True)
+            print(f"step {step:,}/{total:,}, {_duration(seconds_left)} left: {text}", file=sys.stderr, flush=True)
 
     def measured(self, step: int, metrics: Mapping[str, float]) -> None:
         """After every measurement."""
-        self._log(step, {f"held_out/{name}": value for name, value in metrics.items() if name != "positions"})
+        self.log(step, {f"held_out/{name}": value for name, value in metrics.items() if name != "positions"})
         parts = ", ".join(f"{name} {_number(name, value)}" for name, value in metrics.items())
         self.say(f"step {step:,}, held-out games: {parts}")
 
@@ -71,7 +73,7 @@ class Screen:
         else:
             print(text, file=sys.stderr, flush=True)
 
-    def _show(self, report: Report, text: str) -> None:
+    def _show(self, step: int, total: int, left: str, text: str) -> None:
         if self._bar is None:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -84,11 +86,12 @@ class Screen:
                 console=Console(file=sys.stderr),
                 refresh_per_second=4,
             )
-            self._task = self._bar.add_task("steps", total=report.total, text="", left="?")
+            self._task = self._bar.add_task("steps", total=total, text="", left="?")
             self._bar.start()
-        self._bar.update(self._task, completed=report.step, text=text, left=_duration(report.seconds_left))
+        self._bar.update(self._task, completed=step, total=total, text=text, left=left)
 
-    def _log(self, step: int, values: Mapping[str, float]) -> None:
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Points of TensorBoard's curves."""
         if self._run is None:
             return
         if self._board is None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from alphago import _core
 from alphago.data.game_set import Games
 from alphago.data.games import GameDataError
+from alphago.seeds import GOLDEN, mix64
 
 Batch = dict[str, NDArray[Any]]
 OUTPUTS: Final = (
@@ -35,14 +36,6 @@ OUTPUTS: Final = (
 _ROUNDS: Final = 4
 
 
-def mix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014), element by element."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    out: NDArray[np.uint64] = x ^ (x >> np.uint64(31))
-    return out
-
-
 def permuted(index: NDArray[np.int64], n: int, key: int) -> NDArray[np.int64]:
     """Where a pseudo-random permutation of 0..n-1 takes each index.
 
@@ -50,9 +43,7 @@ def permuted(index: NDArray[np.int64], n: int, key: int) -> NDArray[np.int64]:
     """
     half = max(1, ((n - 1).bit_length() + 1) // 2)
     low = np.uint64((1 << half) - 1)
-    keys = mix64(
-        np.arange(1, _ROUNDS + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key & (2**64 - 1))
-    )
+    keys = mix64(np.arange(1, _ROUNDS + 1, dtype=np.uint64) * np.uint64(GOLDEN) + np.uint64(key & (2**64 - 1)))
     out = index.astype(np.uint64)
     todo = np.arange(len(out))
     while len(todo):
@@ -92,7 +83,7 @@ class Sampler:
             salted = number.astype(np.uint64) + np.uint64(
                 (self.seed * 0xD1342543DE82EF95 + 0x5851F42D4C957F2D) & (2**64 - 1)
             )
-            turned = (mix64(salted * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(61)).astype(np.uint8)
+            turned = (mix64(salted * np.uint64(GOLDEN)) >> np.uint64(61)).astype(np.uint8)
         return self.examples[found], turned
 
 

@@ -272,4 +272,5 @@ def _why_none(report: Report) -> str:
         return ": no games were found there"
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons.items())
     first = report.left_out[0]
-    return f": {reasons}; the first is {first.file}:{first.line}: {first.message}"
+    where = f"{first.file}:{first.line}" if first.line else first.file
+    return f": {reasons}; the first is {where}: {first.message}"

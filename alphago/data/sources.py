@@ -66,7 +66,13 @@ class Unreadable:
 
     file: str
     line: int
+    """From 1; 0: the file as a whole."""
     message: str
+
+
+def place(found: Found | Unreadable) -> str:
+    """File and line, as people are told."""
+    return f"{found.file}:{found.line}" if found.line else found.file
 
 
 def find_games(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Found | Unreadable]:

@@ -33,11 +33,22 @@ def _processes() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def _sum_of_all(x: Tensor) -> Tensor:
-    """The sum over all processes, gradients included."""
-    from torch.distributed.nn.functional import all_reduce
+class _SumOfAll(torch.autograd.Function):
+    """The sum over all processes; its gradient is the sum of theirs."""
 
-    out: Tensor = all_reduce(x)  # type: ignore[no-untyped-call]
+    @staticmethod
+    def forward(_context: Any, x: Tensor) -> Tensor:
+        out = x.clone()
+        dist.all_reduce(out)
+        return out
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:
+        return _SumOfAll.forward(_context, gradient)
+
+
+def _sum_of_all(x: Tensor) -> Tensor:
+    out: Tensor = _SumOfAll.apply(x)  # type: ignore[no-untyped-call]
     return out
 
 

@@ -18,6 +18,7 @@ from alphago import _core
 from alphago.errors import AlphaGoError
 from alphago.go import Board
 from alphago.machine import usable_threads
+from alphago.nets.rollout import load_rollout_weights, read_rollout_arrays
 from alphago.search.levels import level_named
 from alphago.search.params import SearchParams, search_params
 from alphago.search.player import Player, Report
@@ -81,12 +82,14 @@ class Bot:
         memory_mib: limit of the tree.
         seed: of everything random.
         resign: whether hopeless games are given up.
+        rollout_weights: a rollout weights file; None: the one that ships.
         runtime, precision: of the network, as `alphago.nets.runtimes.make_evaluators` takes them.
 
     Raises:
         BadLevel: no such level.
         BadSearchParams: no such parameter, or a value that it cannot have.
         BotError: a number out of bounds.
+        WeightsError: `rollout_weights` is no such file.
         NetworkError: when the network is needed first (`prepare`): the file is none, or not for this board.
     """
 
@@ -100,6 +103,7 @@ class Bot:
         memory_mib: float = 512,
         seed: int = 0,
         resign: bool = True,
+        rollout_weights: str | None = None,
         runtime: str = "auto",
         precision: str = "auto",
     ) -> None:
@@ -114,6 +118,9 @@ class Bot:
         self.threads = threads or usable_threads()
         self._settings = dict(settings or {})
         self._memory_mib = memory_mib
+        self._rollout_weights = rollout_weights
+        if rollout_weights is not None:
+            read_rollout_arrays(rollout_weights)  # what is wrong with it is said now
         self._runtime, self._precision = runtime, precision
         self._network: Network | None = None
         self._evaluators: dict[int, list[Evaluator]] = {}
@@ -254,6 +261,7 @@ class Bot:
             memory_mib=self._memory_mib,
             seed=self.seed,
             resign=self.resign,
+            rollout_weights=self._rollout_weights,
             runtime=self._runtime,
             precision=self._precision,
         )
@@ -299,9 +307,7 @@ class Bot:
             params = self.params(size)
             weights = None
             if params.rollouts == "softmax" or params.prior != "uniform":
-                from alphago.nets.rollout import load_rollout_weights
-
-                weights = load_rollout_weights()
+                weights = load_rollout_weights(self._rollout_weights)
             self._players[size] = Player(
                 params,
                 size=size,

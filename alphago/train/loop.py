@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,7 +151,9 @@ class Trainer:
         if self.place.world > 1:
             ids = [self.place.device] if self.place.device.type == "cuda" else None
             # Running statistics are the same everywhere: the norms are computed over all processes (nets.modules.MaskedNorm).
-            model = nn.parallel.DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
+            with warnings.catch_warnings():  # the name that newer versions of torch want is unknown to older ones
+                warnings.simplefilter("ignore", FutureWarning)
+                model = nn.parallel.DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
         if self.settings.compile:
             model = torch.compile(model)  # type: ignore[assignment]
         return model

@@ -221,7 +221,10 @@ def _add(
     if "policy" in answers:
         found.has_policy = True
         p = answers["policy"]
-        better = (p > p[index, move][:, None]).sum(axis=1)
+        played = p[index, move][:, None]
+        # Equal answers stand in the order of the actions, as argmax takes them: bf16 has few different ones.
+        is_earlier = np.arange(p.shape[1]) < move[:, None]
+        better = ((p > played) | ((p == played) & is_earlier)).sum(axis=1)
         found.top1 += by_phase(better == 0)
         found.top5 += by_phase(better < 5)
         found.log_loss += by_phase(-np.log(np.maximum(p[index, move], 1e-30)))

@@ -49,7 +49,8 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         groups: parameters with their weight decay (decoupled, as in AdamW).
-        lr: the largest element of an AdamW step and the root mean square of a Muon step are about `lr` and 0.2 `lr`.
+        lr: of the matrices; the root mean square of a step is about 0.2 `lr`.
+        share: of `lr`, for AdamW: rates that suit matrices are too high for it.
         momentum: of the matrices (Nesterov's).
         betas: of AdamW.
     """
@@ -60,9 +61,11 @@ class Muon(torch.optim.Optimizer):
         lr: float,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
+        share: float = 1.0,
         eps: float = 1e-8,
     ) -> None:
-        defaults = {"lr": lr, "momentum": momentum, "betas": betas, "eps": eps, "weight_decay": 0.0, "matrices": False}
+        defaults = {"lr": lr, "momentum": momentum, "betas": betas, "share": share, "eps": eps}
+        defaults |= {"weight_decay": 0.0, "matrices": False}
         super().__init__(groups, defaults)
 
     @torch.no_grad()
@@ -71,11 +74,12 @@ class Muon(torch.optim.Optimizer):
         assert closure is None
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
+            rate = group["lr"] if group["matrices"] else group["lr"] * group["share"]
             for parameter in parameters:
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-            (self._muon if group["matrices"] else self._adamw)(group, parameters)
+                parameter.mul_(1 - rate * group["weight_decay"])
+            (self._muon if group["matrices"] else self._adamw)(group, parameters, rate)
 
-    def _muon(self, group: dict[str, Any], parameters: list[nn.Parameter]) -> None:
+    def _muon(self, group: dict[str, Any], parameters: list[nn.Parameter], rate: float) -> None:
         alike: dict[torch.Size, list[tuple[nn.Parameter, Tensor]]] = {}
         for parameter in parameters:
             gradient = parameter.grad
@@ -90,9 +94,9 @@ class Muon(torch.optim.Optimizer):
             updates = orthogonalised(torch.stack([update for _, update in pairs]))
             scale = 0.2 * math.sqrt(max(shape))
             for (parameter, _), update in zip(pairs, updates, strict=True):
-                parameter.add_(update.reshape(parameter.shape), alpha=-group["lr"] * scale)
+                parameter.add_(update.reshape(parameter.shape), alpha=-rate * scale)
 
-    def _adamw(self, group: dict[str, Any], parameters: list[nn.Parameter]) -> None:
+    def _adamw(self, group: dict[str, Any], parameters: list[nn.Parameter], rate: float) -> None:
         (beta1, beta2), eps = group["betas"], group["eps"]
         for parameter in parameters:
             gradient = parameter.grad
@@ -107,4 +111,4 @@ class Muon(torch.optim.Optimizer):
             mean = state["exp_avg"].lerp_(gradient, 1 - beta1)
             square = state["exp_avg_sq"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
             denominator = (square / (1 - beta2**steps)).sqrt_().add_(eps)
-            parameter.addcdiv_(mean, denominator, value=-group["lr"] / (1 - beta1**steps))
+            parameter.addcdiv_(mean, denominator, value=-rate / (1 - beta1**steps))

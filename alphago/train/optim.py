@@ -30,6 +30,9 @@ class OptimizerSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     nesterov: bool = True
     beta1: Annotated[float, pydantic.Field(ge=0, lt=1, description="adamw, muon")] = 0.9
     beta2: Annotated[float, pydantic.Field(ge=0, lt=1, description="adamw, muon")] = 0.99
+    share: Annotated[
+        float, pydantic.Field(gt=0, le=1, description="muon: of lr, for what is no matrix and so AdamW's")
+    ] = 0.2
     weight_decay: Annotated[
         float,
         pydantic.Field(
@@ -75,7 +78,9 @@ def make_optimizer(network: nn.Module, settings: OptimizerSettings) -> torch.opt
         matrices = [p for p in decayed if is_matrix(p)]
         groups[0]["params"] = [p for p in decayed if not is_matrix(p)]
         groups = [{"params": matrices, "weight_decay": settings.weight_decay, "matrices": True}, *groups]
-        return Muon([group for group in groups if group["params"]], settings.lr, settings.momentum, betas)
+        return Muon(
+            [group for group in groups if group["params"]], settings.lr, settings.momentum, betas, settings.share
+        )
     return torch.optim.AdamW(groups, lr=settings.lr, betas=betas, fused=True)
 
 

@@ -21,7 +21,7 @@ from alphago.data.store import write_atomically
 from alphago.nets.architecture import Architecture, Residual
 from alphago.nets.modules import Network, build
 from alphago.nets.store import load_network, network_hash, save_network
-from alphago.train.distributed import Place
+from alphago.train.distributed import Place, any_of
 from alphago.train.loop import Trainer, TrainingSettings, Watcher
 from alphago.train.losses import OUTPUTS_OF, LossWeights, losses
 from alphago.train.metrics import measure
@@ -171,23 +171,40 @@ def begin(run: Path, task: Task, *, resume: bool) -> bool:
     Raises:
         TrainingError: the folder holds another run, or a run and `resume` is off.
     """
-    path = run / MANIFEST
     wanted = {
-        "format": FORMAT,
         "stage": "supervised",
         "settings": task.settings.model_dump(mode="json"),
         "games": games_hash(task.games),
     }
+    place = task.trainer.place
+    problem: TrainingError | None = None
+    if place.is_first:
+        try:
+            begin_folder(run, wanted, resume=resume)
+        except TrainingError as error:
+            problem = error
+    if any_of(problem is not None, place):  # the folder is settled before any process looks for a checkpoint in it
+        raise problem or TrainingError(f"{run}: the first process cannot begin the run")
+    return task.trainer.resume()
+
+
+def begin_folder(run: Path, manifest: Mapping[str, Any], *, resume: bool) -> None:
+    """Make a run's folder with its manifest (stage, settings, games), or check that the one that is there is of this very run.
+
+    Raises:
+        TrainingError: the folder holds another run, or a run and `resume` is off.
+    """
+    path = run / MANIFEST
+    wanted = {"format": FORMAT, **manifest}
     if path.exists():
         if not resume:
             raise TrainingError(f"{run} holds a run already: add --resume to go on with it, or choose another --out")
         check_same(path, wanted)
     elif run.exists() and any(run.iterdir()):
         raise TrainingError(f"{run} is not empty and holds no run ({MANIFEST}): choose another --out")
-    elif task.trainer.place.is_first:
+    else:
         run.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(wanted, indent=1).encode())
-    return task.trainer.resume()
 
 
 def check_same(path: Path, wanted: Mapping[str, Any]) -> None:

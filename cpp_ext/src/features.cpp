@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <stdexcept>
+#include <string>
 
 #include "ag/ladder.hpp"
 #include "ag/score.hpp"
+#include "ag/symmetry.hpp"
 
 namespace ag {
 
@@ -20,10 +23,7 @@ PlaneMap<Cap> make_map(int size, int width, int symmetry) {
   PlaneMap<Cap> map{};
   for (int r = 0; r < size; ++r)
     for (int c = 0; c < size; ++c) {
-      int row = r, col = c;
-      if (symmetry & 4) std::swap(row, col);
-      if (symmetry & 1) row = size - 1 - row;
-      if (symmetry & 2) col = size - 1 - col;
+      const auto [row, col] = turned(symmetry, size, r, c);
       map[static_cast<std::size_t>(r * Geometry<Cap>::kStride + c)] = static_cast<std::uint16_t>(row * width + col);
     }
   return map;
@@ -235,13 +235,13 @@ void PlaneWriter<Cap, T>::rich(bool reading) {
 
 }  // namespace
 
-std::optional<FeatureSet> feature_set_of(std::string_view name) {
+FeatureSet feature_set_of(std::string_view name) {
   if (name == "alphago48") return FeatureSet::kAlphago48;
   if (name == "alphago49") return FeatureSet::kAlphago49;
   if (name == "zero17") return FeatureSet::kZero17;
   if (name == "rich") return FeatureSet::kRich;
   if (name == "rich-fast") return FeatureSet::kRichFast;
-  return std::nullopt;
+  throw std::invalid_argument("unknown feature set '" + std::string(name) + "': known are alphago48, alphago49, zero17, rich, rich-fast");
 }
 
 template <int Cap, class T>

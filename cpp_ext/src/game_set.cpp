@@ -1,12 +1,12 @@
 #include "ag/game_set.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <mutex>
 #include <stdexcept>
-#include <thread>
 #include <utility>
+
+#include "ag/parallel.hpp"
+#include "ag/symmetry.hpp"
 
 namespace ag {
 
@@ -38,11 +38,8 @@ struct PointMap {
   int size, width, symmetry;
   int operator()(int action) const {
     if (action == size * size) return width * width;
-    int r = action / size, c = action % size;
-    if (symmetry & 4) std::swap(r, c);
-    if (symmetry & 1) r = size - 1 - r;
-    if (symmetry & 2) c = size - 1 - c;
-    return r * width + c;
+    const auto [row, column] = turned(symmetry, size, action / size, action % size);
+    return row * width + column;
   }
 };
 
@@ -92,14 +89,19 @@ std::size_t GameSet::bytes() const {
          (g.root_value.size() + g.visit_shares.size()) * 4 + g.visits_at.size() * 8;
 }
 
+void GameSet::check_positions(const std::int64_t* positions, std::int64_t n) const {
+  for (std::int64_t i = 0; i < n; ++i)
+    if (positions[i] < 0 || positions[i] >= this->positions())
+      refuse("position must be 0.." + std::to_string(this->positions() - 1) + ", got " + std::to_string(positions[i]));
+}
+
 std::size_t GameSet::game_of(std::int64_t position) const {
   const auto& at = columns_.moves_at;
   return static_cast<std::size_t>(std::upper_bound(at.begin(), at.end(), position) - at.begin() - 1);
 }
 
-template <int Cap, class T>
-void GameSet::write_one(std::size_t game, std::int64_t position, int symmetry, FeatureSet set, int width, std::int64_t row,
-                        const BatchOut<T>& out) const {
+template <int Cap>
+Position<Cap> GameSet::replayed(std::size_t game, std::int64_t position) const {
   const GameColumns& g = columns_;
   const Rules rules{static_cast<KoRule>(g.ko[game]),  g.suicide[game] != 0, static_cast<Scoring>(g.scoring[game]), g.pass_stones[game] != 0,
                     static_cast<double>(g.komi[game]), static_cast<double>(g.white_bonus[game])};
@@ -125,9 +127,21 @@ void GameSet::write_one(std::size_t game, std::int64_t position, int symmetry, F
       refuse("game " + std::to_string(game) + ": move " + std::to_string(i - g.moves_at[game] + 1) + " is illegal");
     p.play(cell, color);
   }
+  p.set_to_play(static_cast<Color>(g.colors[static_cast<std::size_t>(position)]));
+  return p;
+}
+template Position<9> GameSet::replayed(std::size_t, std::int64_t) const;
+template Position<13> GameSet::replayed(std::size_t, std::int64_t) const;
+template Position<19> GameSet::replayed(std::size_t, std::int64_t) const;
+
+template <int Cap, class T>
+void GameSet::write_one(const Position<Cap>& p, std::size_t game, std::int64_t position, int symmetry, FeatureSet set, int width,
+                        std::int64_t row, const BatchOut<T>& out) const {
+  const GameColumns& g = columns_;
+  const auto& tables = p.board().tables();
+  const int size = p.size(), area = size * size;
   const auto here = static_cast<std::size_t>(position);
-  const auto mover = static_cast<Color>(g.colors[here]);
-  p.set_to_play(mover);
+  const Color mover = p.to_play();
 
   const auto wide = static_cast<std::int64_t>(width) * width;
   const PointMap turn{size, width, symmetry};
@@ -174,42 +188,19 @@ template <class T>
 void GameSet::write(const std::int64_t* positions, const std::uint8_t* symmetry, std::int64_t n, FeatureSet set, int width, int threads,
                     const BatchOut<T>& out) const {
   if (width < kMinSize || width > kMaxSize) refuse("width must be 2..19, got " + std::to_string(width));
+  check_positions(positions, n);
   for (std::int64_t i = 0; i < n; ++i) {
-    if (positions[i] < 0 || positions[i] >= this->positions())
-      refuse("position must be 0.." + std::to_string(this->positions() - 1) + ", got " + std::to_string(positions[i]));
     if (symmetry && symmetry[i] > 7) refuse("symmetry must be 0..7, got " + std::to_string(symmetry[i]));
     if (const int size = columns_.size[game_of(positions[i])]; size > width)
       refuse("a game of " + std::to_string(size) + "x" + std::to_string(size) + " does not fit a batch of width " + std::to_string(width));
   }
   constexpr std::int64_t kChunk = 8;  // games differ in length: threads take small pieces
-  std::atomic<std::int64_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr failure;
-  const auto work = [&] {
-    try {
-      for (std::int64_t first = next.fetch_add(kChunk); first < n; first = next.fetch_add(kChunk))
-        for (std::int64_t i = first; i < std::min(n, first + kChunk); ++i) {
-          const std::size_t game = game_of(positions[i]);
-          const int size = columns_.size[game], turned = symmetry ? symmetry[i] : 0;
-          if (size <= 9)
-            write_one<9>(game, positions[i], turned, set, width, i, out);
-          else if (size <= 13)
-            write_one<13>(game, positions[i], turned, set, width, i, out);
-          else
-            write_one<19>(game, positions[i], turned, set, width, i, out);
-        }
-    } catch (...) {
-      next = n;
-      const std::lock_guard lock(mutex);
-      if (!failure) failure = std::current_exception();
+  parallel_chunks(n, kChunk, threads, [&](std::int64_t first, std::int64_t last, int) {
+    for (std::int64_t i = first; i < last; ++i) {
+      const int turned = symmetry ? symmetry[i] : 0;
+      visit(positions[i], [&](const auto& p, std::size_t game) { write_one(p, game, positions[i], turned, set, width, i, out); });
     }
-  };
-  std::vector<std::thread> others;
-  const auto useful = static_cast<int>(std::min<std::int64_t>(threads, (n + kChunk - 1) / kChunk));
-  for (int t = 1; t < useful; ++t) others.emplace_back(work);
-  work();
-  for (std::thread& t : others) t.join();
-  if (failure) std::rethrow_exception(failure);
+  });
 }
 
 template void GameSet::write<float>(const std::int64_t*, const std::uint8_t*, std::int64_t, FeatureSet, int, int, const BatchOut<float>&) const;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ag/score.hpp"
+#include "ag/symmetry.hpp"
 
 namespace ag {
 
@@ -76,11 +77,8 @@ template <int Cap>
 int GoGame<Cap>::transformed(int symmetry, int action) const {
   const int n = position_.size();
   if (action == n * n) return action;
-  int r = action / n, c = action % n;
-  if (symmetry & 4) std::swap(r, c);
-  if (symmetry & 1) r = n - 1 - r;
-  if (symmetry & 2) c = n - 1 - c;
-  return r * n + c;
+  const auto [row, column] = turned(symmetry, n, action / n, action % n);
+  return row * n + column;
 }
 
 template <int Cap>

@@ -25,14 +25,6 @@ void rollout_weights(const SizeTables<Cap>& tables, RolloutState<Cap>& state, do
   for (int a = 0; a < tables.area; ++a) out[a] = static_cast<double>(weights[tables.bit[static_cast<std::size_t>(a)]]);
 }
 
-/// Liberties of the mover's chain after a play on `cell`.
-template <int Cap>
-int liberties_after(const Board<Cap>& board, int cell, Color c) {
-  Board<Cap> after = board;
-  after.place(cell, c);
-  return after.n_liberties(after.chain(cell));
-}
-
 }  // namespace
 
 template <int Cap>
@@ -60,9 +52,7 @@ void tree_probabilities(const Position<Cap>& position, const RolloutWeights& wei
     for (std::size_t i = 0; i < 2; ++i) {
       const int last = position.last_cell(i);
       if (!last) continue;
-      const int from = last - G::kOrigin;
-      const int distance = std::abs(G::row_of_bit(from) - G::row_of_bit(bit)) + std::abs(G::col_of_bit(from) - G::col_of_bit(bit));
-      log_weight += static_cast<double>(p.distance[i][static_cast<std::size_t>(std::min(distance, kDistances - 1))]);
+      log_weight += static_cast<double>(p.distance[i][static_cast<std::size_t>(distance_class<Cap>(last - G::kOrigin, bit))]);
     }
     std::uint64_t key = state.key12(cell);
     if (mover == WHITE) key = swap_colors(key);
@@ -72,7 +62,19 @@ void tree_probabilities(const Position<Cap>& position, const RolloutWeights& wei
   normalize(out, tables.area);
 }
 
+template <int Cap>
+std::uint32_t pattern_key3(const Board<Cap>& board, int cell) {
+  std::uint32_t key = 0;
+  for (int i = 0; i < 8; ++i) {
+    const int q = cell + Geometry<Cap>::kDir12[i];
+    const Color c = board.at(q);
+    const std::uint32_t code = c == OFF ? kCodeOff : c == EMPTY ? kCodeEmpty : stone_code(c, board.n_liberties(board.chain(q)));
+    key |= code << (3 * i);
+  }
+  return key;
+}
 #define AG_INSTANTIATE(N)                                                                       \
+  template std::uint32_t pattern_key3(const Board<N>&, int);                                    \
   template void rollout_probabilities<N>(const Position<N>&, const RolloutWeights&, double*);   \
   template void tree_probabilities<N>(const Position<N>&, const RolloutWeights&, double*);
 AG_INSTANTIATE(9)

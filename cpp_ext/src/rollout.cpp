@@ -293,16 +293,18 @@ inline void RolloutState<Cap>::collect_savers(int chain, Set& savers) const {
   });
 }
 
-/// Multiplies by nakade weights the points of the chains that the last move captured.
+/// Lists the points of the chains that the last move captured, each with the index of its nakade feature.
 template <int Cap>
-void RolloutState<Cap>::multiply_nakade() {
+int RolloutState<Cap>::list_nakade(Vital* out) const {
   if (n_captured_ == 1) {  // by far the most frequent
     static const NakadeShape* const single = [] {
       const NakadeCell cell{0, 0};
       return find_nakade(&cell, 1);
     }();
-    return multiply(captured_[0], weights_->nakade(single->index[0]));
+    *out = {captured_[0], single->index[0]};
+    return 1;
   }
+  int found = 0;
   Set left = Set::none();
   for (int i = 0; i < n_captured_; ++i) left.set(captured_[i] - G::kOrigin);
   while (left.any()) {  // two captured chains never touch
@@ -318,8 +320,18 @@ void RolloutState<Cap>::multiply_nakade() {
       cells[n++] = {static_cast<std::int16_t>(G::row_of_bit(b)), static_cast<std::int16_t>(G::col_of_bit(b))};
     });
     const NakadeShape* shape = find_nakade(cells, n);
-    for (int i = 0; i < n; ++i) multiply(bits[i] + G::kOrigin, weights_->nakade(shape->index[static_cast<std::size_t>(i)]));
+    for (int i = 0; i < n; ++i)
+      out[found++] = {static_cast<std::uint16_t>(bits[i] + G::kOrigin), shape->index[static_cast<std::size_t>(i)]};
   }
+  return found;
+}
+
+/// Multiplies the weights of those points.
+template <int Cap>
+inline void RolloutState<Cap>::multiply_nakade() {
+  Vital vital[G::kArea];
+  const int n = list_nakade(vital);
+  for (int i = 0; i < n; ++i) multiply(vital[i].cell, weights_->nakade(vital[i].index));
 }
 
 /// Finds the moves whose weight this turn is not their base weight: near the last move, out of atari, into a hole, ko.
@@ -472,21 +484,6 @@ void RolloutState<Cap>::move_weights(std::uint64_t out[G::kSpan]) {
   for (int i = 0; i < n_specials_; ++i)
     if (special_base_[i] != 0) out[special_cell_[i] - G::kOrigin] = special_weight_[i];  // 0 also in the padding
 }
-
-template <int Cap>
-std::uint32_t pattern_key3(const Board<Cap>& board, int cell) {
-  std::uint32_t key = 0;
-  for (int i = 0; i < 8; ++i) {
-    const int q = cell + Geometry<Cap>::kDir12[i];
-    const Color c = board.at(q);
-    const std::uint32_t code = c == OFF ? kCodeOff : c == EMPTY ? kCodeEmpty : stone_code(c, board.n_liberties(board.chain(q)));
-    key |= code << (3 * i);
-  }
-  return key;
-}
-template std::uint32_t pattern_key3(const Board<9>&, int);
-template std::uint32_t pattern_key3(const Board<13>&, int);
-template std::uint32_t pattern_key3(const Board<19>&, int);
 
 template class RolloutState<9>;
 template class RolloutState<13>;

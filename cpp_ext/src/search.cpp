@@ -319,7 +319,6 @@ template <Game G>
 void Search<G>::play_rollout(Simulation<G>& s, const typename G::RolloutStart& start) const {
   const SearchParams& p = engine_.params;
   const Replies replies{p.rollout_cache ? &replies_ : nullptr, p.rollout_cache_probability};
-  s.playout.clear();
   s.outcome = G::rollout(start, p.rollout_kind(), context_.weights, Rng(mix64(seed_ ^ s.key.a), s.visit), replies,
                          p.rave_on() ? &s.playout : nullptr);
   context_.rollouts.fetch_add(1, std::memory_order_relaxed);

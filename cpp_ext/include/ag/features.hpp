@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "ag/position.hpp"
@@ -24,7 +23,8 @@ constexpr int n_planes(FeatureSet set) {
   }
 }
 
-std::optional<FeatureSet> feature_set_of(std::string_view name);
+/// Throws std::invalid_argument for a name that is none.
+FeatureSet feature_set_of(std::string_view name);
 
 /// Writes [n_planes(set), width, width] values of T (float or uint8_t) at `out`, all of them, zeros included.
 /// `width` >= the board's size; `symmetry` 0..7 as in docs/features.md.

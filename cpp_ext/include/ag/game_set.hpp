@@ -62,11 +62,34 @@ class GameSet {
   void write(const std::int64_t* positions, const std::uint8_t* symmetry, std::int64_t n, FeatureSet set, int width, int threads,
              const BatchOut<T>& out) const;
 
+  /// Throws std::invalid_argument when there is no such position.
+  void check_positions(const std::int64_t* positions, std::int64_t n) const;
+
+  std::size_t game_of(std::int64_t position) const;
+  int size_of(std::size_t game) const { return columns_.size[game]; }
+  int move_at(std::int64_t position) const { return columns_.moves[static_cast<std::size_t>(position)]; }
+
+  /// The game before that move, its player to move. Throws std::invalid_argument for a game with an illegal move, naming its number.
+  template <int Cap>
+  Position<Cap> replayed(std::size_t game, std::int64_t position) const;
+
+  /// f(that position, number of the game).
+  template <class F>
+  void visit(std::int64_t position, F&& f) const {
+    const std::size_t game = game_of(position);
+    const int size = size_of(game);
+    if (size <= 9)
+      f(replayed<9>(game, position), game);
+    else if (size <= 13)
+      f(replayed<13>(game, position), game);
+    else
+      f(replayed<19>(game, position), game);
+  }
+
  private:
   template <int Cap, class T>
-  void write_one(std::size_t game, std::int64_t position, int symmetry, FeatureSet set, int width, std::int64_t row,
+  void write_one(const Position<Cap>& p, std::size_t game, std::int64_t position, int symmetry, FeatureSet set, int width, std::int64_t row,
                  const BatchOut<T>& out) const;
-  std::size_t game_of(std::int64_t position) const;
 
   GameColumns columns_;
   int max_size_ = 0;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 #include "ag/patterns.hpp"
@@ -23,6 +24,9 @@ struct PlayoutResult {
   int score;  ///< black's area minus white's, without komi
   int moves;  ///< actions played, passes included
 };
+
+class RolloutFeatures;
+struct MoveFeatures;
 
 /// Where a playout starts: the board, whose turn it is and what the last turn was.
 template <int Cap>
@@ -69,8 +73,12 @@ class RolloutState {
   /// Weights of all moves of the side to move under the rollout policy, by bit; zero where it never plays.
   void move_weights(std::uint64_t out[G::kSpan]);
 
+  /// The features that fire for each move of the side to move.
+  void list_features(const RolloutFeatures& features, MoveFeatures& out);
+
   const Board<Cap>& board() const { return board_; }
   Color to_play() const { return to_play_; }
+  bool is_over() const { return passes_ >= 2; }
   std::uint32_t key3(int cell) const { return key_[cell]; }
   std::uint64_t key12(int cell) const;  ///< from black's side
 
@@ -98,6 +106,10 @@ class RolloutState {
   void gather_specials();
   void multiply(int cell, std::uint64_t factor);
   void collect_savers(int chain, Set& savers) const;
+  struct Vital {
+    std::uint16_t cell, index;
+  };
+  int list_nakade(Vital* out) const;
   void multiply_nakade();
   bool has_two_liberties_after(int cell) const;
   bool count_two_liberties_after(int cell) const;
@@ -146,6 +158,21 @@ class RolloutState {
   std::uint64_t special_base_[kMaxSpecials];
   std::uint64_t special_weight_[kMaxSpecials];
 };
+
+/// Liberties of the mover's chain after a play on `cell`.
+template <int Cap>
+int liberties_after(const Board<Cap>& board, int cell, Color c) {
+  Board<Cap> after = board;
+  after.place(cell, c);
+  return after.n_liberties(after.chain(cell));
+}
+
+/// Manhattan distance between two points by bit, kDistances - 1 when it is that or more.
+template <int Cap>
+int distance_class(int a, int b) {
+  using G = Geometry<Cap>;
+  return std::min(std::abs(G::row_of_bit(a) - G::row_of_bit(b)) + std::abs(G::col_of_bit(a) - G::col_of_bit(b)), kDistances - 1);
+}
 
 /// The 3x3 key around a cell as RolloutState::key3() gives it, from the board alone.
 template <int Cap>

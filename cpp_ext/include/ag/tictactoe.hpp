@@ -5,6 +5,7 @@
 #include <array>
 
 #include "ag/game.hpp"
+#include "ag/symmetry.hpp"
 
 namespace ag {
 
@@ -46,11 +47,8 @@ class TicTacToe {
     return k;
   }
   int transformed(int symmetry, int action) const {
-    int r = action / 3, c = action % 3;
-    if (symmetry & 4) std::swap(r, c);
-    if (symmetry & 1) r = 2 - r;
-    if (symmetry & 2) c = 2 - c;
-    return r * 3 + c;
+    const auto [row, column] = turned(symmetry, 3, action / 3, action % 3);
+    return row * 3 + column;
   }
   /// Two planes [2, 3, 3]: the mover's marks and the opponent's. It has one feature set.
   template <class T>
