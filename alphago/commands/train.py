@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alphago.commands.train_distill import distill
 from alphago.commands.train_options import changed, stops
 from alphago.commands.train_rollout import rollout
 
 if TYPE_CHECKING:
-    from alphago.train.supervised import SupervisedSettings
+    from alphago.commands.train_progress import Screen
+    from alphago.train.distributed import Place
+    from alphago.train.supervised import Task
 
 app = typer.Typer(
     add_completion=False,
@@ -64,7 +68,7 @@ def supervised(
     More processes: torchrun --nproc-per-node N -m alphago.cli train supervised ...
     """
     from alphago import configs
-    from alphago.train.supervised import SupervisedSettings
+    from alphago.train.supervised import SupervisedSettings, prepare
 
     settings = configs.load(config, SupervisedSettings)
     given: dict[str, Any] = {
@@ -80,11 +84,14 @@ def supervised(
     }
     settings = changed(settings, given)
     run = out or Path("runs") / Path(config).stem
-    _supervised(settings, run, device, threads, resume, tensorboard, as_json)
+    train_network(
+        lambda place, screen: prepare(settings, run, place, screen),
+        run, device, threads, resume, tensorboard, as_json,
+    )  # fmt: skip
 
 
-def _supervised(
-    settings: SupervisedSettings,
+def train_network(
+    prepared: Callable[[Place, Screen], Task],
     run: Path,
     device: str,
     threads: int | None,
@@ -92,16 +99,17 @@ def _supervised(
     tensorboard: bool,
     as_json: bool,
 ) -> None:
+    """What every command that trains a network does once its task can be prepared: train, tell, stop, write."""
     import torch
 
     from alphago.commands.train_progress import Screen
     from alphago.machine import usable_threads
     from alphago.train.distributed import joined
-    from alphago.train.supervised import begin, finish, prepare
+    from alphago.train.supervised import begin, finish
 
     torch.set_num_threads(threads or usable_threads())
     with joined(device) as place, Screen(run if tensorboard and place.is_first else None) as screen:
-        task = prepare(settings, run, place, screen)
+        task = prepared(place, screen)
         trainer = task.trainer
         went_on = begin(run, task, resume=resume)
         if place.is_first:
@@ -135,4 +143,5 @@ def _supervised(
                 print(f"{network}: {row['minutes']} minutes; describe it with alphago nets info")
 
 
+app.command()(distill)
 app.command()(rollout)

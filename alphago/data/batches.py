@@ -173,6 +173,13 @@ class Batches:
         self._thread = threading.Thread(target=self._work, args=(cursor,), name="batches", daemon=True)
         self._thread.start()
 
+    def twin(self, feature_set: str, outputs: Iterable[str]) -> Batches:
+        """The same positions under the same symmetries from the next batch on, in other planes."""
+        return Batches(
+            self.games, self.sampler, self.size, feature_set, outputs,
+            rank=self._rank, world=self._world, cursor=self.cursor, threads=self._threads,
+        )  # fmt: skip
+
     def __enter__(self) -> Batches:
         return self
 

@@ -57,9 +57,11 @@ class TrainingSettings(pydantic.BaseModel, extra="forbid", frozen=True):
 
 
 class Source(Protocol):
-    """Where batches come from; `cursor` is the number of the next."""
+    """Where batches come from."""
 
-    cursor: int
+    @property
+    def cursor(self) -> int:
+        """Number of the batch that comes next."""
 
     def __next__(self) -> Batch: ...
 

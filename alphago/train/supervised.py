@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -22,7 +22,7 @@ from alphago.nets.architecture import Architecture, Residual
 from alphago.nets.modules import Network, build
 from alphago.nets.store import load_network, network_hash, save_network
 from alphago.train.distributed import Place, any_of
-from alphago.train.loop import Trainer, TrainingSettings, Watcher
+from alphago.train.loop import Source, Trainer, TrainingSettings, Watcher
 from alphago.train.losses import OUTPUTS_OF, LossWeights, losses
 from alphago.train.metrics import measure
 from alphago.train.optim import TrainingError
@@ -75,10 +75,25 @@ class Task:
     learned: NDArray[np.int64]
     held_out: NDArray[np.int64]
     trainer: Trainer
+    stage: str = "supervised"
+    notes: dict[str, Any] = field(default_factory=dict)
+    """More for the network's provenance."""
 
 
-def prepare(settings: SupervisedSettings, run: Path, place: Place, watcher: Watcher | None = None) -> Task:
+def prepare(
+    settings: SupervisedSettings,
+    run: Path,
+    place: Place,
+    watcher: Watcher | None = None,
+    *,
+    teach: Callable[[Batches], Source] | None = None,
+    stage: str = "supervised",
+) -> Task:
     """Load the games, split them, build the network and its trainer.
+
+    Args:
+        teach: puts other targets in the place of the games'.
+        stage: name of the stage in the run's manifest.
 
     Raises:
         GameDataError: a store that cannot be read, or holds nothing to learn from.
@@ -109,11 +124,12 @@ def prepare(settings: SupervisedSettings, run: Path, place: Place, watcher: Watc
     sampler = Sampler(learned, settings.training.seed, data.symmetries)
     measured = spread(held_out, data.measured)
 
-    def open_source(cursor: int) -> Batches:
-        return Batches(
+    def open_source(cursor: int) -> Source:
+        batches = Batches(
             games, sampler, settings.training.batch, network.architecture.feature_set, outputs,
             rank=place.rank, world=place.world, cursor=cursor, threads=settings.threads,
         )  # fmt: skip
+        return batches if teach is None else teach(batches)
 
     def evaluate(one: Network) -> dict[str, float]:
         bf16 = settings.training.precision == "bf16"
@@ -128,9 +144,9 @@ def prepare(settings: SupervisedSettings, run: Path, place: Place, watcher: Watc
         loss_of=lambda out, target: losses(out, target, settings.loss, settings.value_target),
         evaluate=evaluate,
         watcher=watcher,
-        provenance=provenance(settings, games, len(learned)),
+        provenance=provenance(settings, games, len(learned), stage),
     )
-    return Task(settings, games, learned, held_out, trainer)
+    return Task(settings, games, learned, held_out, trainer, stage)
 
 
 def spread(positions: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -140,10 +156,10 @@ def spread(positions: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return positions[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
 
 
-def provenance(settings: SupervisedSettings, games: Games, positions: int) -> dict[str, Any]:
+def provenance(settings: SupervisedSettings, games: Games, positions: int, stage: str = "supervised") -> dict[str, Any]:
     """What a network file says of where its weights come from."""
     return {
-        "made_by": "alphago train supervised",
+        "made_by": f"alphago train {stage}",
         "settings": settings.model_dump(mode="json"),
         "games": len(games.keys),
         "positions": positions,
@@ -172,7 +188,7 @@ def begin(run: Path, task: Task, *, resume: bool) -> bool:
         TrainingError: the folder holds another run, or a run and `resume` is off.
     """
     wanted = {
-        "stage": "supervised",
+        "stage": task.stage,
         "settings": task.settings.model_dump(mode="json"),
         "games": games_hash(task.games),
     }
@@ -238,7 +254,8 @@ def finish(run: Path, task: Task) -> Path:
     progress = trainer.progress
     with trainer.averaged():
         made = {
-            **provenance(task.settings, task.games, len(task.learned)),
+            **provenance(task.settings, task.games, len(task.learned), task.stage),
+            **task.notes,
             "steps": progress.step,
             "minutes": round(progress.seconds / 60, 1),
             "metrics": progress.metrics,
