@@ -29,7 +29,7 @@ def selfplay(
     size: Annotated[int | None, typer.Option("--size", help="Board size, 2 to 19 [default: 9].")] = None,
     net: Annotated[
         str | None,
-        typer.Option("--net", help="Network file, or default: search with softmax rollouts [default: default]."),
+        typer.Option("--net", help="Network file, default, or none: search with softmax rollouts [default: default]."),
     ] = None,
     sims: Annotated[
         int | None, typer.Option("--sims", help="Simulations a move [default: 32]. Short for --set simulations=N.")
@@ -187,7 +187,9 @@ def settings_for(asked: dict[str, Any], changes: Sequence[str], old: Manifest | 
     base = old.settings.model_dump(exclude={"search", "network"}) if old else {}
     given = base | {key: value for key, value in asked.items() if key not in ("simulations", "resign")}
     plain = settings_of(given)
-    search = old.settings.search_params() if old else default_search(plain.size, *network_outputs(plain.net))
+    search = (
+        old.settings.search_params() if old else default_search(plain.size, *network_outputs(plain.net, plain.size))
+    )
     values: dict[str, Any] = {}
     if "simulations" in asked:
         values["simulations"] = asked["simulations"]
@@ -195,7 +197,10 @@ def settings_for(asked: dict[str, Any], changes: Sequence[str], old: Manifest | 
         values["resign_threshold"] = -0.9 if asked["resign"] else -1.0
     values |= parse_settings(changes)
     settings = plain.model_copy(
-        update={"search": search_params(search.model_dump() | values).model_dump(), "network": network_id(plain.net)}
+        update={
+            "search": search_params(search.model_dump() | values).model_dump(),
+            "network": network_id(plain.net, plain.size),
+        }
     )
     if old is not None and (found := difference(old.settings, settings)):
         raise SelfPlayError(
@@ -212,10 +217,11 @@ def machine_for(
 
     from alphago import configs
     from alphago.machine import usable_threads
-    from selfplay.settings import DEFAULT_NET, Machine, SelfPlayError, tree_share_mib
+    from alphago.nets.shipped import network_file
+    from selfplay.settings import Machine, SelfPlayError, tree_share_mib
 
     cores = _number("--threads", threads, usable_threads(), 1024)
-    uses_network = settings.net != DEFAULT_NET
+    uses_network = network_file(settings.net, settings.size) is not None
     workers = min(2, cores) if uses_network else 1
     share = tree_share_mib(settings.size, settings.search_params().simulations)
     # Two full batches a worker, so that one fills while the other is evaluated; rollouts need no more than a few games a thread.

@@ -14,11 +14,12 @@ from alphago.data.sgf import to_sgf
 from alphago.go import BLACK, Board
 from alphago.machine import peak_memory_mib
 from alphago.nets.rollout import load_rollout_weights, weights_hash
+from alphago.nets.shipped import network_file
 from alphago.search import drive
 from alphago.seeds import game_seed
 from selfplay.journal import Journal
 from selfplay.progress import Progress, Rates, Scalars
-from selfplay.settings import DEFAULT_NET, Machine, RunSettings, SelfPlayError
+from selfplay.settings import Machine, RunSettings, SelfPlayError
 from selfplay.summary import Summary
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Run:
         """
         self.settings = settings
         self.machine = machine
-        self.uses_network = settings.net != DEFAULT_NET
+        self.uses_network = network_file(settings.net, settings.size) is not None
         self.evaluators = (evaluators or make_evaluators(settings, machine)) if self.uses_network else []
         self.params = settings.search_params()
         self.unit = "evaluations" if self.uses_network else "rollouts"
@@ -56,7 +57,7 @@ class Run:
             cache_mib=machine.cache_mib if self.uses_network else 0,
             weights=load_rollout_weights(),
         )
-        has_policy, has_value = network_outputs(settings.net)
+        has_policy, has_value = network_outputs(settings.net, settings.size)
         self._engine = _core.Engine(self.params.core(), 0 if has_policy else -1, 0 if has_value else -1)
         self._start_position = Board(settings.size, settings.rules, settings.komi)
         self._index_in: dict[int, int] = {}  # slot -> game that it plays
@@ -173,23 +174,25 @@ class Run:
         return values
 
 
-def network_outputs(net: str) -> tuple[bool, bool]:
+def network_outputs(net: str, size: int) -> tuple[bool, bool]:
     """Whether a network gives a policy, and a value."""
-    if net == DEFAULT_NET:
+    file = network_file(net, size)
+    if file is None:
         return False, False
     from alphago.nets.store import load_network
 
-    heads = load_network(net)[0].architecture.heads
+    heads = load_network(file)[0].architecture.heads
     return "policy" in heads, "outcome" in heads or "value" in heads
 
 
-def network_id(net: str) -> str:
-    """Hash of a network file, or of the rollout weights that `default` stands for. Raises AlphaGoError."""
-    if net == DEFAULT_NET:
+def network_id(net: str, size: int) -> str:
+    """Hash of the network, or of the rollout weights where there is none. Raises AlphaGoError."""
+    file = network_file(net, size)
+    if file is None:
         return f"rollout-{shipped_weights_hash()}"
     from alphago.nets.store import load_network, network_hash
 
-    return network_hash(load_network(net)[0])
+    return network_hash(load_network(file)[0])
 
 
 def shipped_weights_hash() -> str:
@@ -206,8 +209,10 @@ def make_evaluators(settings: RunSettings, machine: Machine) -> list[Evaluator]:
     """One evaluator of the run's network a worker."""
     from alphago.nets.runtimes import make_evaluators as make
 
+    file = network_file(settings.net, settings.size)
+    assert file is not None
     return make(
-        settings.net,
+        file,
         settings.size,
         machine.batch,
         runtime=machine.runtime,

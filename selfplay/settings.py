@@ -18,11 +18,11 @@ import pydantic
 from alphago import _core, configs
 from alphago.errors import AlphaGoError
 from alphago.go import BadRules, Rules
+from alphago.nets.shipped import DEFAULT
 from alphago.search import BadSearchParams, SearchParams, search_params
 
 MANIFEST: Final = "run.json"
 FORMAT: Final = 1
-DEFAULT_NET: Final = "default"
 
 
 class SelfPlayError(AlphaGoError):
@@ -88,7 +88,7 @@ class RunSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     komi: Annotated[float, pydantic.Field(ge=-1000, le=1000, allow_inf_nan=False)] = 7.5
     seed: Annotated[int, pydantic.Field(ge=0, lt=2**64)] = 1
     max_moves: Annotated[int, pydantic.Field(ge=0, le=100_000, description="0: 2 * size * size")] = 0
-    net: Annotated[str, pydantic.Field(description="default, or the network file as it was named")] = DEFAULT_NET
+    net: Annotated[str, pydantic.Field(description="default, none, or the network file as it was named")] = DEFAULT
     network: Annotated[str, pydantic.Field(description="hash of the network or of the rollout weights")] = ""
     search: Annotated[dict[str, Any], pydantic.AfterValidator(_known_search)] = pydantic.Field(default_factory=dict)
 

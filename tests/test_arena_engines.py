@@ -45,6 +45,8 @@ def test_sides_from_texts(tmp_path: Path) -> None:
     assert (side.name, side.level, side.net) == ("best@casual:c_puct=2", "casual", str(net))
     side = parse_side(f"new={net}")
     assert (side.name, side.net) == ("new", str(net))
+    side = parse_side("none@club:c_puct=2")
+    assert (side.name, side.level, side.net) == ("none@club:c_puct=2", "club", "none")
     side = parse_side(f"trained=max:simulations=300,weights={net}")
     assert (side.name, side.weights, side.simulations, side.settings) == ("trained", str(net), 300, {})
     before = side.identity()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from alphago.go import Board
+from alphago.nets.rollout import SHIPPED, WeightsError, read_rollout_arrays, save_rollout_weights
+from alphago.nets.shipped import network_file
 from alphago.search.bot import Bot, BotError
 from alphago.search.levels import LEVELS, BadLevel, level_named
 from alphago.search.params import BadSearchParams
@@ -30,6 +35,34 @@ def test_every_level_chooses_a_legal_move() -> None:
         limit = LEVELS[name].simulations
         if limit is not None:
             assert choice.report.simulations <= limit
+
+
+def test_without_a_network() -> None:
+    bot = small(net="none")
+    assert bot.network is None and not bot.evaluators(5)
+    assert bot.params(5).prior == "tree" and bot.params(5).rollouts == "softmax"
+    assert network_file("none", 19) is None
+    assert network_file("my/own.safetensors", 9) == Path("my/own.safetensors")
+
+
+def test_rollout_weights_of_ones_own(tmp_path: Path) -> None:
+    """Other weights are other priors: here the ones that ship with their signs turned round."""
+    with importlib.resources.as_file(importlib.resources.files("alphago.nets") / "data" / SHIPPED) as shipped:
+        arrays, _ = read_rollout_arrays(shipped)
+    for name, array in arrays.items():
+        if array.dtype == np.float32:
+            arrays[name] = -array
+    save_rollout_weights(tmp_path / "turned.safetensors", arrays, "test")
+    priors = []
+    for weights in (None, str(tmp_path / "turned.safetensors")):
+        bot = small("max", rollout_weights=weights)
+        bot.play(12)
+        report = bot.choose(simulations=60).report
+        assert report is not None
+        priors.append(report.priors)
+    assert np.abs(priors[0] - priors[1]).max() > 0.02
+    with pytest.raises(WeightsError, match=r"nowhere\.safetensors"):
+        small(rollout_weights="nowhere.safetensors")
 
 
 def test_a_level_spends_what_it_says_and_no_more() -> None:

@@ -137,8 +137,7 @@ def test_teachers_that_cannot_teach(tmp_path: Path) -> None:
         prepare_distillation(settings_for(value, 2), tmp_path / "run", HERE)
     large = tmp_path / "large.safetensors"
     save_network(large, build(AlphaGoPolicy(layers=2, channels=4, size=19)), {})
-    task = prepare_distillation(settings_for(large, 2), tmp_path / "run", HERE)
     with pytest.raises(TrainingError, match="holds 9x9 games; the teacher plays 19 to 19"):
-        task.trainer.train()
+        prepare_distillation(settings_for(large, 2), tmp_path / "run", HERE)
     with pytest.raises(NetworkError, match="nowhere"):
         prepare_distillation(settings_for(tmp_path / "nowhere.safetensors", 2), tmp_path / "run", HERE)

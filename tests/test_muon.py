@@ -90,7 +90,9 @@ def test_who_updates_what() -> None:
         for p in group["params"]:
             assert group["matrices"] == is_matrix(p), names[id(p)]
             assert group["weight_decay"] == (0.3 if p.ndim > 1 else 0.0), names[id(p)]
-    assert any(group["matrices"] for group in optimizer.param_groups)
+    muons = {names[id(p)] for group in optimizer.param_groups if group["matrices"] for p in group["params"]}
+    assert {"stem.conv.weight", "policy_conv.conv.weight"} <= muons
+    assert not {"value_hidden.weight", "outcome_out.weight", "policy_out.weight", "stem.norm.weight"} & muons
 
 
 def test_an_ill_conditioned_quadratic_is_solved_sooner_than_by_adamw() -> None:

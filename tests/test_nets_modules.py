@@ -276,3 +276,19 @@ def test_bad_architectures(values: object, message: str) -> None:
     with pytest.raises(NetworkError, match=message) as error:
         architecture_of(values)
     assert "\n" not in str(error.value)
+
+
+def test_files_from_before_the_value_heads_activation() -> None:
+    """They were trained with the tower's own, and keep it."""
+    assert architecture_of({"kind": "residual", "activation": "mish"}) == Residual(
+        activation="mish", value_activation="mish"
+    )
+    assert architecture_of({"kind": "residual"}) != Residual()
+    assert architecture_of(Residual().model_dump()) == Residual()
+    planes, globals_ = torch.rand(3, 17, 9, 9), torch.rand(3, 7)
+    answers = []
+    for activation in ("relu", "silu"):
+        network = build(Residual(blocks=1, channels=8, feature_set="rich", value_activation=activation), seed=1).eval()
+        with torch.no_grad():
+            answers.append(network(planes, globals_)["outcome"])
+    assert not torch.allclose(*answers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from alphago import _core
-from alphago.data import write_shard
+from alphago.data import GameDataError, write_shard
 from alphago.data.embedded import resolve
 from alphago.data.game_set import Games, load_games
 from alphago.data.store import read_games
@@ -30,6 +30,7 @@ from alphago.train.rollout import (
     find_patterns,
     is_pass,
     measure,
+    read_ahead,
     root_values,
 )
 from alphago.train.rollout_run import STAGES, STATE, RolloutRun, RolloutSettings, begin
@@ -357,9 +358,23 @@ def test_a_stopped_run_goes_on_exactly(tmp_path: Path, stops: tuple[int, ...]) -
 
 def test_balancing_needs_searches(tmp_path: Path) -> None:
     write_shard(tmp_path / "games.parquet", [{**row, "root_value": np.zeros(0, np.float32)} for row in pool_rows()])
-    run, _ = start(tmp_path / "run", settings_for(str(tmp_path / "games.parquet")))
     with pytest.raises(TrainingError, match="no position has a search's root value"):
-        run.train()
+        start(tmp_path / "run", settings_for(str(tmp_path / "games.parquet")))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_game_with_an_illegal_move_is_named(tmp_path: Path) -> None:
+    rows = [dict(row) for row in pool_rows()]
+    rows[3]["moves"] = rows[3]["moves"].copy()
+    rows[3]["moves"][:2] = 12
+    write_shard(tmp_path / "bad.parquet", rows)
+    games = load_games([tmp_path / "bad.parquet"], visits=False)
+    with pytest.raises(GameDataError, match=r"bad\.parquet: game 3: move 2 is illegal"):
+        find_patterns(games, games.examples(), PatternSettings(), 2)
+    layout = Layout(np.zeros(0, np.uint32), np.zeros(0, np.uint64), np.zeros(0, np.uint64))
+    batches = read_ahead(layout, games, Mixture.of(games, games.examples(), 0), 64, 0, 20, tree=False, threads=2)
+    with pytest.raises(GameDataError, match="game 3"):
+        deque(batches, maxlen=0)
 
 
 def test_root_values_are_the_movers(games: Games) -> None:

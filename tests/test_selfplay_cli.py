@@ -73,7 +73,7 @@ def test_a_run_is_all_its_games(whole: Path) -> None:
         assert row["seed"] == game_seed(3, index)
         assert row["game_id"] == f"{manifest.settings.run_id}-{index}"
         assert (row["size"], row["komi"], row["source"]) == (5, 7.5, "selfplay")
-        assert row["networks"] == [network_id("default")]
+        assert row["networks"] == [network_id("default", row["size"])]
     assert len({row["moves"].tobytes() for row in games.values()}) == 12
 
 
@@ -171,7 +171,9 @@ def test_a_network_plays(tmp_path: Path) -> None:
     assert "evaluations/s" in done.stdout
     games = games_of(out)
     assert sorted(games) == list(range(6))
-    assert all(row["networks"] == [network_id(str(net))] and row["ended"] != "resign" for row in games.values())
+    assert all(
+        row["networks"] == [network_id(str(net), row["size"])] and row["ended"] != "resign" for row in games.values()
+    )
     save_network(net, build(Residual(blocks=1, channels=8, feature_set="rich-fast"), seed=2), "another")
     refused = run("--resume", "--games", 7, "--out", out)
     assert refused.returncode == 2

@@ -25,7 +25,8 @@ from alphago.arena.limits import Limits, Turn, share_of_game
 from alphago.errors import AlphaGoError
 from alphago.go import BLACK, BadCoordinate, Board, action_to_gtp, gtp_to_action
 from alphago.messages import did_you_mean
-from alphago.search.bot import DEFAULT_NET, Bot, bot_search
+from alphago.nets.shipped import DEFAULT, NAMES
+from alphago.search.bot import Bot, bot_search
 from alphago.search.levels import LEVELS
 from alphago.search.params import parse_settings
 
@@ -58,7 +59,7 @@ class Side:
     command: str | None = None
     """Of a GTP program; None for a bot of ours."""
     level: str = "max"
-    net: str = DEFAULT_NET
+    net: str = DEFAULT
     settings: Mapping[str, Any] = field(default_factory=dict)
     simulations: int | None = None
     """Of a bot, where its text says so."""
@@ -70,7 +71,8 @@ class Side:
     def identity(self) -> str:
         """What must stay the same when a match goes on: the text without the name, and a network file's contents."""
         text = self.text.removeprefix(f"{self.name}=")
-        for file in (self.net if self.command is None and self.net != DEFAULT_NET else None, self.weights):
+        network = self.net if self.command is None and self.net not in NAMES else None
+        for file in (network, self.weights):
             text += f" sha256:{_digest(file)}" if file is not None else ""
         return text
 
@@ -79,7 +81,8 @@ def parse_side(text: str) -> Side:
     """A side from its text.
 
         gtp:COMMAND                       a program that speaks GTP; the command line is split as a shell would
-        LEVEL[:KEY=VALUE,...]             a bot without a network: beginner to max, with search parameters changed
+        LEVEL[:KEY=VALUE,...]             a bot with the default network: beginner to max, with search parameters changed
+        none@LEVEL[:KEY=VALUE,...]        a bot without a network
         FILE[@LEVEL[:KEY=VALUE,...]]      a bot with this network; level max when none is given
         NAME=...                          any of these, under a name of your own
 
@@ -98,24 +101,24 @@ def parse_side(text: str) -> Side:
     match = _LEVEL.fullmatch(rest)
     if match is None or (match["net"] is None and match["level"] not in LEVELS and _is_file(rest)):
         return Side(name or Path(_existing(rest)).stem, text, net=rest)
-    level, net = match["level"], match["net"] or DEFAULT_NET
+    level, net = match["level"], match["net"] or DEFAULT
     if level not in LEVELS:
         raise SideError(
             f"bad side {text!r}: no level {level!r}{did_you_mean(level, LEVELS)} and no such file; "
             f"expected gtp:COMMAND, a network file, or a level: {', '.join(LEVELS)}"
         )
-    if net != DEFAULT_NET:
+    if net not in NAMES:
         _existing(net)
     texts = match["settings"].split(",") if match["settings"] is not None else []
     own = [part for part in texts if part.strip().startswith("seconds=")]
     files = [part for part in texts if part.strip().startswith("weights=")]
     settings = parse_settings([part for part in texts if part not in (*own, *files)])
     weights = _weights(files)
-    if net == DEFAULT_NET:  # what a network predicts decides which settings go together, and it is not loaded yet
+    if net in NAMES:  # what a network predicts decides which settings go together, and it is not loaded yet
         bot_search(9, False, False).but(**{**LEVELS[level].settings, **settings})
     simulations = settings.pop("simulations", None)
     if not name:
-        name = level if net == DEFAULT_NET else f"{Path(net).stem}@{level}"
+        name = level if net == DEFAULT else f"{Path(net).stem}@{level}"
         name += f":{match['settings']}" if match["settings"] else ""
     return Side(
         name,

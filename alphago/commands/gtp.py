@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def gtp(
     level: Annotated[str, typer.Option("--level", help=f"Strength: {', '.join(LEVELS)}.")] = "max",
-    net: Annotated[str, typer.Option("--net", help="Network file, or default.")] = "default",
+    net: Annotated[str, typer.Option("--net", help="Network file, default or none.")] = "default",
     rollout_weights: Annotated[
         str | None, typer.Option("--rollout-weights", help="Rollout weights file [default: the one that ships].")
     ] = None,
@@ -60,7 +60,8 @@ def gtp(
     from alphago.go import Rules
     from alphago.gtp.main import run
     from alphago.gtp.session import Settings
-    from alphago.search.bot import DEFAULT_NET, Bot
+    from alphago.nets.shipped import NAMES
+    from alphago.search.bot import Bot
     from alphago.search.params import parse_settings
 
     values = parse_settings(settings or [])
@@ -80,7 +81,7 @@ def gtp(
         )
 
     make_bot()  # what is wrong with the options is said now, not in the first game
-    if net != DEFAULT_NET:
+    if net not in NAMES:
         from alphago.nets import header
         from alphago.nets.architecture import NetworkError
 

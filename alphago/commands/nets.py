@@ -55,6 +55,10 @@ def new(
     activation: Annotated[
         str | None, typer.Option("--activation", help="residual: relu, silu or mish [default: relu].")
     ] = None,
+    value_activation: Annotated[
+        str | None,
+        typer.Option("--value-activation", help="residual: of the value head's hidden units [default: silu]."),
+    ] = None,
     outcome: Annotated[
         bool | None, typer.Option("--outcome/--no-outcome", help="residual: win, draw, loss [default: on].")
     ] = None,
@@ -81,6 +85,7 @@ def new(
         "head_channels": head_channels,
         "value_hidden": value_hidden,
         "activation": activation,
+        "value_activation": value_activation,
         "outcome": outcome,
         "ownership": ownership,
         "score": score,

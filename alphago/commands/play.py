@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def play(
     level: Annotated[str, typer.Option("--level", help=f"Strength: {', '.join(LEVELS)}.")] = "club",
-    net: Annotated[str, typer.Option("--net", help="Network file, or default.")] = "default",
+    net: Annotated[str, typer.Option("--net", help="Network file, default or none.")] = "default",
     rollout_weights: Annotated[
         str | None, typer.Option("--rollout-weights", help="Rollout weights file [default: the one that ships].")
     ] = None,

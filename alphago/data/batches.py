@@ -123,10 +123,8 @@ def make_batch(
     }
     wanted = list(outputs)
     out = {name: np.empty(shapes[name][0], shapes[name][1]) for name in wanted if name != "mask"}
-    try:
+    with games.told():
         games.core.write(positions, symmetries, feature_set, s, out, threads)
-    except ValueError as error:
-        raise GameDataError(f"{games.where}: {str(error).splitlines()[0]}") from None
     if "mask" in wanted:
         sizes = games.sizes[games.game_of(positions)].astype(np.int64)
         inside = np.arange(s) < sizes[:, None]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,6 +52,14 @@ class Games:
     def is_mixed(self) -> bool:
         """Whether boards of several sizes are among them, so that batches need masks."""
         return len(np.unique(self.sizes)) > 1
+
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """The core's complaint about a game becomes a GameDataError that names the files."""
+        try:
+            yield
+        except ValueError as error:
+            raise GameDataError(f"{self.where}: {str(error).splitlines()[0]}") from None
 
     def side_of_split(self, share: float, seed: int = 0, *, held_out: bool) -> NDArray[np.bool_]:
         """Games on one side of a split: bool [games]; about `share` of the games are held out. Duplicates stay together."""

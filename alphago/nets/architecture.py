@@ -43,6 +43,12 @@ class Residual(_Architecture):
     head_channels: Annotated[int, pydantic.Field(ge=4, le=512)] = 32
     value_hidden: Annotated[int, pydantic.Field(ge=4, le=1024)] = 64
     activation: Literal["relu", "silu", "mish"] = "relu"
+    value_activation: Annotated[
+        Literal["relu", "silu", "mish"],
+        pydantic.Field(
+            description="of the value head's hidden layer, whose rectified units tend to switch off for good"
+        ),
+    ] = "silu"
     outcome: bool = True
     ownership: bool = True
     score: bool = True
@@ -115,6 +121,8 @@ def architecture_of(values: Any) -> Residual | AlphaGoPolicy | AlphaGoValue:
     Raises:
         NetworkError: an unknown kind or key, or a value out of bounds; names the first.
     """
+    if isinstance(values, dict) and values.get("kind") == "residual" and "value_activation" not in values:
+        values = {**values, "value_activation": values.get("activation", "relu")}  # files from before there was the key
     try:
         return _ADAPTER.validate_python(values)
     except pydantic.ValidationError as error:

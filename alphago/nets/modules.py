@@ -24,6 +24,8 @@ from torch.nn.utils import skip_init
 from alphago.nets.architecture import GLOBALS, AlphaGoPolicy, AlphaGoValue, Residual
 
 Outputs = dict[str, Tensor]
+DRAW_LOGIT = -4.0
+"""Of a draw in a fresh network."""
 SCORE_UNIT = 20.0
 """Points that an output of 1 of the score head's last layer stands for: keeps that layer's weights of the size of all others."""
 
@@ -203,8 +205,11 @@ class ResidualTower(nn.Module):
         self.value_conv = ConvNorm(c, h, 1)
         if a.outcome or a.score:
             self.value_hidden = nn.Linear(3 * h, a.value_hidden)
+            self.value_act = _activation(a.value_activation)
         if a.outcome:
             self.outcome_out = nn.Linear(a.value_hidden, 3)
+            # Draws are rare; that is not to be learned first, by all of the head.
+            nn.init.constant_(self.outcome_out.bias[1:2], DRAW_LOGIT)
         if a.score:
             self.score_out = nn.Linear(a.value_hidden, 1)
         if a.ownership:
@@ -238,7 +243,7 @@ class ResidualTower(nn.Module):
             if "ownership" in heads:
                 out["ownership"] = torch.tanh(self.ownership_out(v))[:, 0]
             if {"outcome", "score"} & set(heads):
-                hidden = self.act(self.value_hidden(self.pool(v, mask)))
+                hidden = self.value_act(self.value_hidden(self.pool(v, mask)))
                 if "outcome" in heads:
                     out["outcome"] = self.outcome_out(hidden)
                 if "score" in heads:

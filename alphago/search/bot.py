@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from alphago.errors import AlphaGoError
 from alphago.go import Board
 from alphago.machine import usable_threads
 from alphago.nets.rollout import load_rollout_weights, read_rollout_arrays
+from alphago.nets.shipped import DEFAULT, network_file
 from alphago.search.levels import level_named
 from alphago.search.params import SearchParams, search_params
 from alphago.search.player import Player, Report
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from alphago.nets.evaluator import Evaluator
     from alphago.nets.modules import Network
 
-DEFAULT_NET: Final = "default"
 DEFAULT_SECONDS: Final = 1.0
 """Thinking time of a move where neither the level nor the caller limits it."""
 _CHECKS: Final = 10
@@ -76,7 +77,7 @@ class Bot:
 
     Args:
         level: one of `alphago.search.levels.LEVELS`.
-        net: a network file, or "default": no network.
+        net: a network file; "default", the one that ships for the board's size; or "none".
         settings: search parameters in place of the level's.
         threads: of the search and of the network's runtime; None: every processor this process may use.
         memory_mib: limit of the tree.
@@ -96,7 +97,7 @@ class Bot:
     def __init__(
         self,
         level: str = "max",
-        net: str = DEFAULT_NET,
+        net: str = DEFAULT,
         *,
         settings: Mapping[str, Any] | None = None,
         threads: int | None = None,
@@ -122,13 +123,14 @@ class Bot:
         if rollout_weights is not None:
             read_rollout_arrays(rollout_weights)  # what is wrong with it is said now
         self._runtime, self._precision = runtime, precision
-        self._network: Network | None = None
+        self._networks: dict[Path, Network] = {}
         self._evaluators: dict[int, list[Evaluator]] = {}
         self._players: dict[int, Player] = {}
         self._size = 9
         self._begun = False
         self._low_turns = 0
-        self.params(9)  # what is wrong with the settings is said now
+        # What is wrong with the settings is said now; what a network adds to them is known when it is loaded, which takes time.
+        bot_search(9, False, False).but(**{**self.level.settings, **self._settings})
 
     # --- the game -------------------------------------------------------------------------------------------------------
 
@@ -244,7 +246,7 @@ class Bot:
         self.stop()
         self._players.clear()
         self._evaluators = {}  # not cleared: a bot of another level may share them
-        self._network = None
+        self._networks = {}
         self._begun = False
 
     def with_level(self, name: str) -> Bot:
@@ -265,14 +267,13 @@ class Bot:
             runtime=self._runtime,
             precision=self._precision,
         )
-        other._network, other._evaluators = self._network, self._evaluators
+        other._networks, other._evaluators = self._networks, self._evaluators
         return other
 
     @property
     def network(self) -> Network | None:
-        """The network, loaded; None when there is none."""
-        self._load(self._size)
-        return self._network
+        """The network for boards of the size of the game in progress, loaded; None when there is none."""
+        return self._network_for(self._size)
 
     def evaluators(self, size: int) -> Sequence[Evaluator]:
         """The network's evaluators for this size, none without a network. Not while anything thinks."""
@@ -281,14 +282,16 @@ class Bot:
 
     def describe(self) -> str:
         """One line: level, network, threads."""
-        with_what = "softmax rollouts" if self.net == DEFAULT_NET else self.net
+        file = network_file(self.net, self._size)
+        with_what = "softmax rollouts" if file is None else f"network {file.stem}"
         return f"level {self.level.name} ({self.level.description}), {with_what}, {self.threads} threads"
 
     # --- inside ---------------------------------------------------------------------------------------------------------
 
     def params(self, size: int) -> SearchParams:
         """Search parameters on this board size."""
-        heads = () if self._network is None else self._network.architecture.heads
+        network = self._network_for(size)
+        heads = () if network is None else network.architecture.heads
         params = bot_search(size, "policy" in heads, "outcome" in heads or "value" in heads)
         return params.but(**{**self.level.settings, **self._settings})
 
@@ -321,16 +324,14 @@ class Bot:
     def _load(self, size: int) -> None:
         if size in self._evaluators:
             return
-        if self.net == DEFAULT_NET:
+        network = self._network_for(size)
+        if network is None:
             self._evaluators[size] = []
             return
         from alphago.nets.runtimes import make_evaluators
-        from alphago.nets.store import load_network
 
-        if self._network is None:
-            self._network = load_network(self.net)[0]
         self._evaluators[size] = make_evaluators(
-            self._network,
+            network,
             size,
             _BATCH,
             runtime=self._runtime,
@@ -338,6 +339,14 @@ class Bot:
             workers=1,
             threads=self.threads,
         )
+
+    def _network_for(self, size: int) -> Network | None:
+        file = network_file(self.net, size)
+        if file is not None and file not in self._networks:
+            from alphago.nets.store import load_network
+
+            self._networks[file] = load_network(file)[0]
+        return None if file is None else self._networks[file]
 
     def _think(
         self,

@@ -51,6 +51,9 @@ class Teacher:
         mask = torch.from_numpy(batch["mask"]).to(self._device) if "mask" in batch else None
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
             out = self.network(planes, torch.from_numpy(batch["globals"]).to(self._device), mask)
+        if mask is not None:  # a network has never been told what its logits off the board should be
+            on_board = torch.cat([mask.flatten(1), mask.new_ones(len(mask), 1)], dim=1)
+            out["policy"] = torch.where(on_board > 0, out["policy"].float(), -torch.inf)
         found = {name: torch.softmax(out[name].float(), dim=1) for name in ("policy", "outcome") if name in out}
         found |= {name: out[name].float() for name in ("score", "ownership") if name in out}
         return {name: value.cpu().numpy() for name, value in found.items()}
@@ -116,13 +119,13 @@ def prepare_distillation(settings: DistillSettings, run: Path, place: Place, wat
     smallest, largest = network.architecture.sizes
 
     def teach(batches: Batches) -> Source:
-        for size in np.unique(batches.games.sizes).tolist():
-            if not smallest <= size <= largest:
-                raise TrainingError(
-                    f"{batches.games.where}: holds {size}x{size} games; the teacher plays {smallest} to {largest}"
-                )
         return Taught(batches, teacher, settings.share)
 
     task = prepare(settings, run, place, watcher, teach=teach, stage=STAGE)
+    for size in np.unique(task.games.sizes).tolist():
+        if not smallest <= size <= largest:
+            raise TrainingError(
+                f"{task.games.where}: holds {size}x{size} games; the teacher plays {smallest} to {largest}"
+            )
     task.notes["teacher"] = network_hash(network)
     return task

@@ -1,8 +1,9 @@
-"""Muon: momentum whose update of every matrix is made orthogonal, and AdamW for all that is no matrix.
+"""Muon: momentum whose update of every filter bank is made orthogonal, and AdamW for all else.
 
 A filter bank [out, in, k, k] is the matrix [out, in k k]. Its momentum is replaced by the nearest matrix with equal singular
-values, so that directions in which gradients are small are learned as fast as the others. On networks of this project's sizes
-a step costs little more than AdamW's, and the same examples teach more (docs/results.md).
+values, so that directions in which gradients are small are learned as fast as the others. Fully connected layers are left to
+AdamW: those of a value head see little but noise at first, which an orthogonal update would make as large as a signal. On
+networks of this project's sizes a step costs little more than AdamW's, and the same examples teach more (docs/results.md).
 
 Sources: K. Jordan and others, "Muon: an optimizer for hidden layers in neural networks" (2024), for the iteration and its
 coefficients; J. Liu and others, "Muon is scalable for LLM training" (arXiv 2502.16982), for the scale 0.2 sqrt(max(rows, columns)),
@@ -21,12 +22,12 @@ from torch import Tensor, nn
 ITERATIONS: Final = 5
 _COEFFICIENTS: Final = (3.4445, -4.7750, 2.0315)
 SMALLEST: Final = 16
-"""A matrix with fewer rows or columns (the last layer of a head, say) is AdamW's: there is little to make orthogonal."""
+"""A bank with fewer rows or columns (the last layer of a head, say) is AdamW's: there is little to make orthogonal."""
 
 
 def is_matrix(parameter: Tensor) -> bool:
     """Whether Muon itself, rather than AdamW, updates a parameter."""
-    return parameter.ndim > 1 and min(parameter.shape[0], parameter[0].numel()) >= SMALLEST
+    return parameter.ndim == 4 and min(parameter.shape[0], parameter[0].numel()) >= SMALLEST
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:

@@ -116,7 +116,8 @@ def find_patterns(games: Games, positions: NDArray[np.int64], settings: PatternS
         ("response", settings.response),
         ("pattern12", settings.pattern12),
     ):
-        found, seen, _ = _core.count_patterns(games.core, positions, kind, threads)
+        with games.told():
+            found, seen, _ = _core.count_patterns(games.core, positions, kind, threads)
         best = np.argsort(-seen, kind="stable")[:most]
         keys[kind] = np.sort(found[best])
     return Layout(keys["pattern3"].astype(np.uint32), keys["response"], keys["pattern12"])
@@ -157,7 +158,9 @@ def read_ahead(
         for number in range(first, last):
             if number + 3 < last:
                 waiting.append(ask(number + 3))
-            yield waiting.pop(0).result()
+            with games.told():
+                batch = waiting.pop(0).result()
+            yield batch
 
 
 def measure(
@@ -170,11 +173,13 @@ def measure(
     threads: int,
 ) -> dict[str, float]:
     """Top-1 over all positions but passes (a move that the policy never plays is a miss); log-loss where it may play the move."""
-    positions = positions[~is_pass(games, positions)]
+    positions = positions[~is_pass(games, positions, threads)]
     positions_seen, known, top1, loss = 0, 0, 0.0, 0.0
     for start in range(0, len(positions), 8192):
         part = positions[start : start + 8192]
-        found = likelihood(layout.features.read(games.core, part, tree, threads), weights)
+        with games.told():
+            batch = layout.features.read(games.core, part, tree, threads)
+        found = likelihood(batch, weights)
         positions_seen += len(part)
         known += found.positions
         top1 += found.top1 * found.positions
@@ -182,15 +187,17 @@ def measure(
     return {"positions": positions_seen, "top1": top1 / max(1, positions_seen), "log_loss": loss / max(1, known)}
 
 
-def root_values(games: Games, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+def root_values(games: Games, positions: NDArray[np.int64], threads: int = 1) -> NDArray[np.float32]:
     """What the searches thought, -1..1 for the side to move; NaN where there was none."""
-    found: NDArray[np.float32] = make_batch(games, positions, None, "rich-fast", ("root_value",))["root_value"]
+    found: NDArray[np.float32] = make_batch(games, positions, None, "rich-fast", ("root_value",), threads=threads)[
+        "root_value"
+    ]
     return found
 
 
-def is_pass(games: Games, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+def is_pass(games: Games, positions: NDArray[np.int64], threads: int = 1) -> NDArray[np.bool_]:
     """Whether the move played there is a pass."""
-    moves = make_batch(games, positions, None, "rich-fast", ("move",))["move"]
+    moves = make_batch(games, positions, None, "rich-fast", ("move",), threads=threads)["move"]
     found: NDArray[np.bool_] = moves == games.width**2
     return found
 
@@ -245,11 +252,12 @@ def climb_balance(
     n = settings.playouts
     while learner.step < settings.steps:
         positions = mixture.batch(learner.step, settings.batch)
-        wanted = root_values(games, positions)
+        wanted = root_values(games, positions, threads)
         weights = rollout_weights(layout.arrays(learner.weights))
-        gradient, values = layout.features.balance(
-            games.core, positions, wanted, weights, n, seed + (learner.step << 32), threads
-        )
+        with games.told():
+            gradient, values = layout.features.balance(
+                games.core, positions, wanted, weights, n, seed + (learner.step << 32), threads
+            )
         learner.climb(np.append(gradient / len(positions), 0.0))
         noise = (1 - values.astype(np.float64) ** 2) / max(1, n - 1)
         error = float(((wanted - values).astype(np.float64) ** 2 - noise).mean())

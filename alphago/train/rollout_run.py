@@ -126,10 +126,11 @@ class RolloutRun:
                 self.seconds = before + time.monotonic() - started
                 if self.watcher is not None:
                     self.watcher.step(name, step, total, values(found))
-                if self.stopping or time.monotonic() - saved > _SAVE_SECONDS:
+                stop = self.stopping  # read once: a signal may come between
+                if stop or time.monotonic() - saved > _SAVE_SECONDS:
                     self._save()
                     saved = time.monotonic()
-                return self.stopping
+                return stop
 
             return told
 
@@ -150,19 +151,7 @@ class RolloutRun:
         )  # fmt: skip
 
     def _valued(self) -> NDArray[np.int64]:
-        """Positions to balance on."""
-        size = self.settings.balance.size
-        positions = self.learned
-        if size is not None:
-            positions = positions[self.games.sizes[self.games.game_of(positions)] == size]
-        positions = spread(positions, 1_000_000)
-        found = positions[np.isfinite(root_values(self.games, positions))] if len(positions) else positions
-        if not len(found):
-            where = f"{self.games.where}: " + (f"of {size}x{size}, " if size else "")
-            raise TrainingError(
-                f"{where}no position has a search's root value to balance against: use games that were searched"
-            )
-        return found
+        return valued(self.games, self.learned, self.settings.balance.size, 1_000_000, self.threads)
 
     def _next_learner(self, weights: NDArray[np.float64]) -> Adagrad:
         return make_learner(self.layout, self.settings, self.stage, weights)
@@ -205,6 +194,20 @@ class RolloutRun:
         header.write_atomically(self.folder / STATE, data, TrainingError)
 
 
+def valued(games: Games, positions: NDArray[np.int64], size: int | None, most: int, threads: int) -> NDArray[np.int64]:
+    """Positions that have a search's root value, of at most so many that are looked at. Raises TrainingError where none has."""
+    if size is not None:
+        positions = positions[games.sizes[games.game_of(positions)] == size]
+    positions = spread(positions, most)
+    found = positions[np.isfinite(root_values(games, positions, threads))] if len(positions) else positions
+    if not len(found):
+        where = f"{games.where}: " + (f"of {size}x{size}, " if size else "")
+        raise TrainingError(
+            f"{where}no position has a search's root value to balance against: use games that were searched, or balance 0 steps"
+        )
+    return found
+
+
 def make_learner(layout: Layout, settings: RolloutSettings, stage: int, weights: NDArray[np.float64]) -> Adagrad:
     """The learner of a stage, which begins at these weights and averages the second half of its steps."""
     tree = layout.is_tree()
@@ -224,7 +227,7 @@ def begin(
 
     Raises:
         GameDataError: a store that cannot be read, or holds nothing to learn from.
-        TrainingError: the folder holds another run, or a run and `resume` is off.
+        TrainingError: the folder holds another run, or a run and `resume` is off; nothing to balance against.
     """
     data = settings.data
     stores = [resolve(store) for store in data.stores]
@@ -232,6 +235,8 @@ def begin(
     learned = games.examples(games.side_of_split(data.held_out, data.split_seed, held_out=False))
     held_out = games.examples(games.side_of_split(data.held_out, data.split_seed, held_out=True))
     manifest = {"stage": "rollout", "settings": settings.model_dump(mode="json"), "games": games_hash(games)}
+    if settings.balance.steps:  # found out now, not when the first stage is done
+        valued(games, learned, settings.balance.size, 20_000, threads)
     begin_folder(folder, manifest, resume=resume)
     if (folder / STATE).exists():
         layout, learner, state = _load_state(folder / STATE, settings)

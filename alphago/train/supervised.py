@@ -191,6 +191,7 @@ def begin(run: Path, task: Task, *, resume: bool) -> bool:
         "stage": task.stage,
         "settings": task.settings.model_dump(mode="json"),
         "games": games_hash(task.games),
+        **task.notes,
     }
     place = task.trainer.place
     problem: TrainingError | None = None
@@ -233,6 +234,8 @@ def check_same(path: Path, wanted: Mapping[str, Any]) -> None:
         raise TrainingError(f"{path}: no run of stage {wanted['stage']} and format {FORMAT}")
     for name, was, now in _differences(old.get("settings") or {}, json.loads(json.dumps(wanted["settings"]))):
         raise TrainingError(f"{path.parent} holds a run with other settings: {name} is {was!r}, not {now!r}")
+    if old.get("teacher") != wanted.get("teacher"):
+        raise TrainingError(f"{path.parent} holds a run of another teacher: its file has changed since")
     if old.get("games") != wanted["games"]:
         raise TrainingError(f"{path.parent} holds a run on other games than those of the stores now")
 
