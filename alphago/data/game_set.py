@@ -20,7 +20,7 @@ from alphago.data.store import read_table, shard_files
 
 _RULES: Final = ("size", "ko", "suicide", "scoring", "pass_stones", "komi", "white_bonus")
 _LISTS: Final = ("setup_black", "setup_white", "moves", "colors", "chosen_by", "ownership", "root_value")
-_SEARCHED: Final = ("visit_offsets", "visit_actions", "visit_counts", "target", "full_search")
+_SEARCHED: Final = ("visit_offsets", "visit_actions", "visit_counts", "target")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def load_games(
     """
     wanted = frozenset(sizes)
     codes = [CHOOSERS.index(name) for name in chosen_by]
-    columns = ["winner", "ended", "score", *_RULES, *_LISTS, *(_SEARCHED if visits else ())]
+    columns = ["winner", "ended", "score", "full_search", *_RULES, *_LISTS, *(_SEARCHED if visits else ())]
     parts: list[Any] = []
     left = limit
     files = [file for store in stores for file in shard_files(store)]
@@ -149,7 +149,7 @@ def load_games(
         for i in range(len(first) - 1)
     ]
     eligible = np.isin(chosen, codes)
-    if visits and table["full_search"].null_count < table.num_rows:
+    if table["full_search"].null_count < table.num_rows:
         eligible &= _full(table, first)
     return Games(core, core_columns["size"], first, keys, eligible, where)
 
