@@ -150,7 +150,7 @@ def to_row(game: GameRecord, names: Sequence[str], size: int, rules: Rules, komi
 
     What an engine did wrong stands in `source`, after the match's name. `ownership` is the final one, dead stones lifted.
     """
-    from alphago.data.games import RANDOM, SEARCH, validate
+    from alphago.data.games import RANDOM, SEARCH, no_search, validate
 
     empty = Board(size, rules, komi)
     n = len(game.moves)
@@ -177,12 +177,7 @@ def to_row(game: GameRecord, names: Sequence[str], size: int, rules: Rules, komi
         "seed": game.seed,
         "networks": [],
         "root_value": np.zeros(0, np.float32),
-        "visit_offsets": np.zeros(0, np.int64),
-        "visit_actions": np.zeros(0, np.uint16),
-        "visit_counts": np.zeros(0, np.uint32),
-        "target": None,
-        "full_search": None,
-        "ownership": None,
+        **no_search(),
         "simulations": 0,
     }
     end = validate(row)

@@ -10,7 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alphago.commands.train_distill import distill
-from alphago.commands.train_options import changed, stops
+from alphago.commands.train_options import (
+    BatchOption,
+    ConfigOption,
+    DeviceOption,
+    GamesOption,
+    JsonOption,
+    OptimizerOption,
+    OutOption,
+    PrecisionOption,
+    RateOption,
+    ResumeOption,
+    SeedOption,
+    SizeOption,
+    StepsOption,
+    TensorboardOption,
+    ThreadsOption,
+    changed,
+    stops,
+)
 from alphago.commands.train_rollout import rollout
 
 if TYPE_CHECKING:
@@ -33,35 +51,25 @@ def _train() -> None:
 
 @app.command()
 def supervised(
-    config: Annotated[
-        str, typer.Option("--config", help="A name from configs/ or a YAML file; options change what it says.")
-    ] = "sl-9x9",
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The run's folder [default: runs/ and the configuration's name].")
-    ] = None,
-    games: Annotated[
-        list[str] | None,
-        typer.Option("--games", help='A store of games, may be given again; "default": the one that ships.'),
-    ] = None,
-    size: Annotated[list[int] | None, typer.Option("--size", help="Board size to take; may be given again.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="Steps of the whole run.", min=1)] = None,
-    batch: Annotated[int | None, typer.Option("--batch", help="Examples a step.", min=1)] = None,
-    lr: Annotated[float | None, typer.Option("--lr", help="Highest learning rate.")] = None,
+    config: ConfigOption = "sl-9x9",
+    out: OutOption = None,
+    games: GamesOption = None,
+    size: SizeOption = None,
+    steps: StepsOption = None,
+    batch: BatchOption = None,
+    optimizer: OptimizerOption = None,
+    lr: RateOption = None,
     start_from: Annotated[
         Path | None, typer.Option("--start-from", help="Go on training this network file in place of a fresh one.")
     ] = None,
-    precision: Annotated[str | None, typer.Option("--precision", help="bf16 or fp32.")] = None,
+    precision: PrecisionOption = None,
     compile_: Annotated[bool | None, typer.Option("--compile/--no-compile", help="torch.compile.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of weights, order and symmetries.")] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
-    threads: Annotated[int | None, typer.Option("--threads", help="Of torch [default: all processors].", min=1)] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out from its last checkpoint.")
-    ] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard/--no-tensorboard", help="Keep curves in the run's folder.")
-    ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+    seed: SeedOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    resume: ResumeOption = False,
+    tensorboard: TensorboardOption = True,
+    as_json: JsonOption = False,
 ) -> None:
     """Learn policy, value, ownership and score from games. The network is written to OUT/network.safetensors.
 
@@ -76,6 +84,7 @@ def supervised(
         "data.sizes": size,
         "training.steps": steps,
         "training.batch": batch,
+        "training.optimizer.kind": optimizer,
         "training.optimizer.lr": lr,
         "start_from": str(start_from) if start_from else None,
         "training.precision": precision,

@@ -8,7 +8,24 @@ from typing import Annotated, Any
 
 import typer
 
-from alphago.commands.train_options import changed
+from alphago.commands.train_options import (
+    BatchOption,
+    ConfigOption,
+    DeviceOption,
+    GamesOption,
+    JsonOption,
+    OptimizerOption,
+    OutOption,
+    PrecisionOption,
+    RateOption,
+    ResumeOption,
+    SeedOption,
+    SizeOption,
+    StepsOption,
+    TensorboardOption,
+    ThreadsOption,
+    changed,
+)
 
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
@@ -19,35 +36,25 @@ def distill(
         str | None,
         typer.Option("--student", help="The small network, BLOCKSxCHANNELS, e.g. 4x48 [default: the configuration's]."),
     ] = None,
-    config: Annotated[
-        str, typer.Option("--config", help="A name from configs/ or a YAML file; options change what it says.")
-    ] = "distill-9x9",
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The run's folder [default: runs/ and the configuration's name].")
-    ] = None,
-    games: Annotated[
-        list[str] | None,
-        typer.Option("--games", help='A store of games, may be given again; "default": the one that ships.'),
-    ] = None,
-    size: Annotated[list[int] | None, typer.Option("--size", help="Board size to take; may be given again.")] = None,
+    config: ConfigOption = "distill-9x9",
+    out: OutOption = None,
+    games: GamesOption = None,
+    size: SizeOption = None,
     share: Annotated[
         float | None,
         typer.Option("--share", help="Of the teacher in the targets; the rest is the games'.", min=0, max=1),
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="Steps of the whole run.", min=1)] = None,
-    batch: Annotated[int | None, typer.Option("--batch", help="Examples a step.", min=1)] = None,
-    lr: Annotated[float | None, typer.Option("--lr", help="Highest learning rate.")] = None,
-    precision: Annotated[str | None, typer.Option("--precision", help="bf16 or fp32.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of weights, order and symmetries.")] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
-    threads: Annotated[int | None, typer.Option("--threads", help="Of torch [default: all processors].", min=1)] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out from its last checkpoint.")
-    ] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard/--no-tensorboard", help="Keep curves in the run's folder.")
-    ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+    steps: StepsOption = None,
+    batch: BatchOption = None,
+    optimizer: OptimizerOption = None,
+    lr: RateOption = None,
+    precision: PrecisionOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    resume: ResumeOption = False,
+    tensorboard: TensorboardOption = True,
+    as_json: JsonOption = False,
 ) -> None:
     """Learn what another network says of the positions of games. The network is written to OUT/network.safetensors."""
     from alphago import configs
@@ -61,6 +68,7 @@ def distill(
         "data.sizes": size,
         "training.steps": steps,
         "training.batch": batch,
+        "training.optimizer.kind": optimizer,
         "training.optimizer.lr": lr,
         "training.precision": precision,
         "training.seed": seed,

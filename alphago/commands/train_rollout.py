@@ -10,24 +10,27 @@ from typing import Annotated, Any
 
 import typer
 
-from alphago.commands.train_options import changed, stops
+from alphago.commands.train_options import (
+    ConfigOption,
+    GamesOption,
+    JsonOption,
+    OutOption,
+    ResumeOption,
+    SizeOption,
+    TensorboardOption,
+    changed,
+    stops,
+)
 
 _SHOWN = 10
 """Steps whose numbers are told as one."""
 
 
 def rollout(
-    config: Annotated[
-        str, typer.Option("--config", help="A name from configs/ or a YAML file; options change what it says.")
-    ] = "rollout-9x9",
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The run's folder [default: runs/ and the configuration's name].")
-    ] = None,
-    games: Annotated[
-        list[str] | None,
-        typer.Option("--games", help='A store of games, may be given again; "default": the one that ships.'),
-    ] = None,
-    size: Annotated[list[int] | None, typer.Option("--size", help="Board size to take; may be given again.")] = None,
+    config: ConfigOption = "rollout-9x9",
+    out: OutOption = None,
+    games: GamesOption = None,
+    size: SizeOption = None,
     steps: Annotated[
         int | None, typer.Option("--steps", help="Steps of learning from the moves played.", min=0)
     ] = None,
@@ -36,13 +39,9 @@ def rollout(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the order of positions and of playouts.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", help="[default: all processors]", min=1)] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out from its last checkpoint.")
-    ] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard/--no-tensorboard", help="Keep curves in the run's folder.")
-    ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+    resume: ResumeOption = False,
+    tensorboard: TensorboardOption = True,
+    as_json: JsonOption = False,
 ) -> None:
     """Learn the weights of playouts and of the tree policy from games. They are written to OUT/rollout.safetensors.
 

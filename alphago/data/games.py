@@ -92,6 +92,18 @@ _TARGET_TOLERANCE: Final = 1e-6  # float32 rounding of counts / sum, with room t
 _SCORE_TOLERANCE: Final = 1e-3  # komi and score are float32
 
 
+def no_search() -> GameRow:
+    """The columns of a game without searches that say so; `root_value` and `simulations` are the caller's to set."""
+    return {
+        "visit_offsets": np.zeros(0, np.int64),
+        "visit_actions": np.zeros(0, np.uint16),
+        "visit_counts": np.zeros(0, np.uint32),
+        "target": None,
+        "full_search": None,
+        "ownership": None,
+    }
+
+
 class GameDataError(AlphaGoError):
     """A game, or a file of games, that cannot be used; the message names the file or the game and what is wrong."""
 

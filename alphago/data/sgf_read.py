@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from alphago import _core
-from alphago.data.games import HUMAN, SEARCH, GameRow
+from alphago.data.games import HUMAN, SEARCH, GameRow, no_search
 from alphago.data.sgf_private import PROPERTY, restored
 from alphago.data.sgf_search import root_values
 from alphago.go import BLACK, ILLEGAL_REASONS, MAX_SIZE, MIN_SIZE, WHITE, Rules, action_to_gtp, color_name, sgf_values
@@ -225,12 +225,7 @@ def _row(
         "seed": 0,
         "networks": [],
         "root_value": values,
-        "visit_offsets": np.zeros(0, np.int64),
-        "visit_actions": np.zeros(0, np.uint16),
-        "visit_counts": np.zeros(0, np.uint32),
-        "target": None,
-        "full_search": None,
-        "ownership": None,
+        **no_search(),
         "simulations": simulations,
     }
 
