@@ -14,7 +14,7 @@ from alphago.data.sgf import to_sgf
 from alphago.go import BLACK, Board
 from alphago.machine import peak_memory_mib
 from alphago.nets.rollout import load_rollout_weights, weights_hash
-from alphago.nets.shipped import network_file
+from alphago.nets.shipped import DEFAULT, network_file, rollout_file
 from alphago.search import drive
 from alphago.seeds import game_seed
 from selfplay.journal import Journal
@@ -197,12 +197,7 @@ def network_id(net: str, size: int) -> str:
 
 def shipped_weights_hash() -> str:
     """Hash of the rollout weights that ship with the package."""
-    import importlib.resources
-
-    from alphago.nets.rollout import SHIPPED
-
-    with importlib.resources.as_file(importlib.resources.files("alphago.nets") / "data" / SHIPPED) as path:
-        return weights_hash(path)
+    return weights_hash(rollout_file(DEFAULT))
 
 
 def make_evaluators(settings: RunSettings, machine: Machine) -> list[Evaluator]:

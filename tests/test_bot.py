@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import time
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import numpy as np
 import pytest
 
 from alphago.go import Board
-from alphago.nets.rollout import SHIPPED, WeightsError, read_rollout_arrays, save_rollout_weights
-from alphago.nets.shipped import network_file
+from alphago.nets.rollout import WeightsError, read_rollout_arrays, save_rollout_weights
+from alphago.nets.shipped import network_file, rollout_file
 from alphago.search.bot import Bot, BotError
 from alphago.search.levels import LEVELS, BadLevel, level_named
 from alphago.search.params import BadSearchParams
@@ -47,8 +46,7 @@ def test_without_a_network() -> None:
 
 def test_rollout_weights_of_ones_own(tmp_path: Path) -> None:
     """Other weights are other priors: here the ones that ship with their signs turned round."""
-    with importlib.resources.as_file(importlib.resources.files("alphago.nets") / "data" / SHIPPED) as shipped:
-        arrays, _ = read_rollout_arrays(shipped)
+    arrays, _ = read_rollout_arrays(rollout_file(None))
     for name, array in arrays.items():
         if array.dtype == np.float32:
             arrays[name] = -array

@@ -1,7 +1,6 @@
 """The rollout weights file: it reads back what was written, refuses everything else with one clear line, and the file that
 ships is the one that `alphago.nets.handset` makes."""
 
-import importlib.resources
 import json
 import pickle
 import tempfile
@@ -21,7 +20,6 @@ from alphago.nets import handset
 from alphago.nets.pattern_keys import canonical, canonical_response, pack
 from alphago.nets.rollout import (
     KIND,
-    SHIPPED,
     TENSORS,
     VERSION,
     RolloutArrays,
@@ -31,6 +29,7 @@ from alphago.nets.rollout import (
     save_rollout_weights,
     weights_hash,
 )
+from alphago.nets.shipped import HANDSET, rollout_file
 
 
 def small_arrays() -> RolloutArrays:
@@ -53,8 +52,7 @@ def small_arrays() -> RolloutArrays:
 
 @pytest.fixture(scope="module")
 def shipped() -> Path:
-    with importlib.resources.as_file(importlib.resources.files("alphago.nets") / "data" / SHIPPED) as path:
-        return path
+    return rollout_file(HANDSET)
 
 
 # --- pattern keys agree with the core -----------------------------------------------------------------------------------
@@ -80,8 +78,8 @@ def test_pack_puts_the_first_place_lowest() -> None:
 
 
 def test_the_shipped_file_is_what_the_program_makes(shipped: Path, tmp_path: Path) -> None:
-    handset.write_handset(tmp_path / SHIPPED)
-    assert (tmp_path / SHIPPED).read_bytes() == shipped.read_bytes()
+    handset.write_handset(tmp_path / "made.safetensors")
+    assert (tmp_path / "made.safetensors").read_bytes() == shipped.read_bytes()
     assert shipped.stat().st_size < 1_000_000
 
 

@@ -25,7 +25,7 @@ from alphago.arena.limits import Limits, Turn, share_of_game
 from alphago.errors import AlphaGoError
 from alphago.go import BLACK, BadCoordinate, Board, action_to_gtp, gtp_to_action
 from alphago.messages import did_you_mean
-from alphago.nets.shipped import DEFAULT, NAMES
+from alphago.nets.shipped import DEFAULT, HANDSET, NAMES, network_files, rollout_file
 from alphago.search.bot import Bot, bot_search
 from alphago.search.levels import LEVELS
 from alphago.search.params import parse_settings
@@ -66,15 +66,13 @@ class Side:
     seconds: float | None = None
     """Thinking time of a bot's move, where its text says so: its own plan, with no clock of the referee's."""
     weights: str | None = None
-    """File of rollout weights, where its text says so."""
+    """File or name of rollout weights, where its text says so."""
 
     def identity(self) -> str:
-        """What must stay the same when a match goes on: the text without the name, and a network file's contents."""
+        """What must stay the same when a match goes on: the text without the name, and what is in a bot's files."""
         text = self.text.removeprefix(f"{self.name}=")
-        network = self.net if self.command is None and self.net not in NAMES else None
-        for file in (network, self.weights):
-            text += f" sha256:{_digest(file)}" if file is not None else ""
-        return text
+        files = () if self.command is not None else (*network_files(self.net), rollout_file(self.weights))
+        return text + "".join(f" sha256:{_digest(file)}" for file in files)
 
 
 def parse_side(text: str) -> Side:
@@ -86,7 +84,8 @@ def parse_side(text: str) -> Side:
         FILE[@LEVEL[:KEY=VALUE,...]]      a bot with this network; level max when none is given
         NAME=...                          any of these, under a name of your own
 
-    `simulations` and `seconds` among the keys limit a move of this side alone; `weights=FILE` are its rollout weights.
+    `simulations` and `seconds` among the keys limit a move of this side alone; `weights=FILE` are its rollout weights
+    (`weights=handset`: those set by rule).
 
     Raises:
         SideError: none of these, or no such file.
@@ -148,8 +147,8 @@ def _weights(texts: Sequence[str]) -> str | None:
     if len(texts) > 1:
         raise SideError(f"bad {','.join(texts)!r}: a side has one file of rollout weights")
     path = texts[0].partition("=")[2].strip()
-    if not os.path.isfile(path):
-        raise SideError(f"{path}: no such file")
+    if path != HANDSET and not os.path.isfile(path):
+        raise SideError(f"{path}: no such file, nor {HANDSET}")
     return path
 
 
@@ -179,9 +178,9 @@ def _existing(path: str) -> str:
     return path
 
 
-def _digest(path: str) -> str:
+def _digest(path: Path) -> str:
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     except OSError as error:
         raise SideError(f"{path}: {error.strerror or error}") from None
 

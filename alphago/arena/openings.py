@@ -22,6 +22,7 @@ from alphago.data.sources import SUFFIXES, Unreadable, find_games, place
 from alphago.errors import AlphaGoError
 from alphago.go import Board, Rules
 from alphago.nets.rollout import load_rollout_weights
+from alphago.nets.shipped import HANDSET
 from alphago.search.bot import Bot
 
 GENERATED: Final = "generated"
@@ -116,7 +117,7 @@ class Openings:
         self._more = False
 
     def _sample(self, attempt: int) -> Opening | None:
-        weights = load_rollout_weights()
+        weights = load_rollout_weights(HANDSET)  # the same openings of a seed, whatever ships later
         random = np.random.default_rng([self._seed, attempt])
         board = Board(self._size, self._rules, self._komi)
         for _ in range(int(random.integers(SHORTEST, LONGEST + 1))):

@@ -216,7 +216,14 @@ class Table:
             return
         if self._adviser is None:
             # Never the level that is played against: a beginner's advice would be worth as much.
-            self._adviser = Bot("max", self.bot.net, threads=self.bot.threads, memory_mib=256, resign=False)
+            self._adviser = Bot(
+                "max",
+                self.bot.net,
+                threads=self.bot.threads,
+                memory_mib=256,
+                resign=False,
+                rollout_weights=self.bot.rollout_weights,
+            )
         self._adviser.new_game(board.copy())
         report = self._adviser.choose(seconds=self._seconds or HINT_SECONDS).report
         if report is None:

@@ -63,7 +63,13 @@ def rollout(
     settings = changed(configs.load(config, RolloutSettings), given)
     folder = out or Path("runs") / Path(config).stem
     with Screen(folder if tensorboard else None) as screen:
-        run = begin(folder, settings, resume=resume, threads=threads or usable_threads(), watcher=_Told(screen))
+        run = begin(
+            folder,
+            settings,
+            resume=resume,
+            threads=threads or usable_threads(),
+            watcher=_Told(screen, settings.stage_starts()),
+        )
         layout = run.layout
         screen.say(
             f"{len(run.games.keys):,} games, {len(run.learned):,} positions to learn from, {len(run.held_out):,} held out; "
@@ -83,10 +89,16 @@ def rollout(
 
 
 class _Told:
-    """Hands what a run tells to the screen."""
+    """Hands what a run tells to the screen.
 
-    def __init__(self, screen: Any) -> None:
+    Args:
+        starts: steps before each stage: TensorBoard's curves are of one run, so that a resumed one cuts off only what comes again.
+    """
+
+    def __init__(self, screen: Any, starts: Mapping[str, int]) -> None:
         self._screen = screen
+        self._starts = starts
+        self._last = 0
         self._sums: dict[str, float] = {}
         self._count, self._first, self._stage = 0, 0.0, ""
         self._steps = 0
@@ -102,13 +114,16 @@ class _Told:
             return
         means = {name: value / self._count for name, value in self._sums.items()}
         self._sums, self._count = {}, 0
-        self._screen.log(step, {f"{stage}/{name}": value for name, value in means.items()})
+        self._last = self._starts[stage] + step
+        self._screen.log(self._last, {f"{stage}/{name}": value for name, value in means.items()})
         spent = time.monotonic() - self._first
         left = spent / max(1, step - self._steps) * (total - step)
         text = ", ".join(_number(name, value) for name, value in means.items())
         self._screen.tell(step, total, left, f"{stage}: {text}")
 
     def measured(self, stage: str, metrics: Mapping[str, float]) -> None:
+        held_out = {f"held_out/{name}": value for name, value in metrics.items() if not name.endswith("positions")}
+        self._screen.log(self._last, held_out)
         text = ", ".join(_number(name[len(stage) + 1 :], value) for name, value in metrics.items())
         self._screen.say(f"{stage}, held-out games: {text}")
 

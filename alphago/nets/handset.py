@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from alphago import _core
 from alphago.nets.pattern_keys import EMPTY, OFF, PLACE_SHIFT, PLACES, canonical, canonical_response, pack
-from alphago.nets.rollout import SHIPPED, RolloutArrays, save_rollout_weights
+from alphago.nets.rollout import RolloutArrays, save_rollout_weights
+from alphago.nets.shipped import HANDSET, rollout_file
 
 # --- 3x3 patterns -------------------------------------------------------------------------------------------------------
 
@@ -310,6 +311,6 @@ def write_handset(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "data" / SHIPPED
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else rollout_file(HANDSET)
     write_handset(target)
     print(f"{target}: {target.stat().st_size:,} bytes")

@@ -6,7 +6,6 @@ the weights belong to are defined in docs/features.md. Nothing is unpickled.
 
 import functools
 import hashlib
-import importlib.resources
 import json
 import os
 from collections.abc import Mapping
@@ -19,10 +18,10 @@ from numpy.typing import NDArray
 from alphago import _core
 from alphago.errors import AlphaGoError
 from alphago.nets import header
+from alphago.nets.shipped import rollout_file
 
 KIND: Final = "rollout-weights"
 VERSION: Final = 1
-SHIPPED: Final = "rollout-handset.safetensors"
 
 RolloutArrays: TypeAlias = dict[str, NDArray[Any]]
 
@@ -51,7 +50,7 @@ def load_rollout_weights(path: str | os.PathLike[str] | None = None) -> _core.Ro
     """Weights ready for `Board.playout("softmax", weights=...)`.
 
     Args:
-        path: a rollout weights file; None takes the hand-set weights that ship with the package.
+        path: a rollout weights file, or the name of weights that ship (`alphago.nets.shipped`); None: `default`.
 
     Returns:
         The core's object, shared: loading the same unchanged file again gives the same one.
@@ -59,14 +58,12 @@ def load_rollout_weights(path: str | os.PathLike[str] | None = None) -> _core.Ro
     Raises:
         WeightsError: the file is missing or is not a rollout weights file of this version.
     """
-    if path is None:
-        with importlib.resources.as_file(importlib.resources.files("alphago.nets") / "data" / SHIPPED) as shipped:
-            return load_rollout_weights(shipped)
+    file = rollout_file(path)
     try:
-        stat = os.stat(path)
+        stat = os.stat(file)
     except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror or error}") from None
-    return _load(os.path.abspath(path), stat.st_mtime_ns, stat.st_size)
+        raise WeightsError(f"{file}: {error.strerror or error}") from None
+    return _load(os.path.abspath(file), stat.st_mtime_ns, stat.st_size)
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,6 +1,8 @@
-"""The networks that every command knows by name: `default`, the best for the board's size, and `none`, no network at all.
+"""What ships with the package and every command knows by name: networks, and the weights of rollouts.
 
-Without a network a bot searches with AlphaGo's tree policy for the priors and softmax rollouts for the values.
+Networks: `default`, the best for the board's size, and `none`, no network at all: a bot then searches with AlphaGo's tree policy
+for the priors and softmax rollouts for the values. Rollout weights: `default`, and `handset`, the frozen yardstick that
+`alphago.nets.handset` makes by rule.
 """
 
 from __future__ import annotations
@@ -12,16 +14,31 @@ from typing import Final
 NONE: Final = "none"
 DEFAULT: Final = "default"
 NAMES: Final = (NONE, DEFAULT)
+HANDSET: Final = "handset"
 _FOLDER: Final = Path(__file__).parent / "data"
-_FILES: Final[dict[str, tuple[tuple[int, str], ...]]] = {DEFAULT: ()}
+_NETWORKS: Final[dict[str, tuple[tuple[int, str], ...]]] = {NONE: (), DEFAULT: ()}
 """By name: (largest board size, file), smallest first."""
+_ROLLOUTS: Final = {DEFAULT: "rollout-handset.safetensors", HANDSET: "rollout-handset.safetensors"}
 
 
 def network_file(net: str | os.PathLike[str], size: int) -> Path | None:
     """The file that a network's name, or its path, stands for on boards of a size; None: no network."""
     if net not in NAMES:
         return Path(net)
-    for largest, file in _FILES.get(os.fspath(net), ()):
+    for largest, file in _NETWORKS[os.fspath(net)]:
         if size <= largest:
             return _FOLDER / file
     return None
+
+
+def network_files(net: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """All files that a name, or a path, stands for, of every board size."""
+    if net not in NAMES:
+        return (Path(net),)
+    return tuple(_FOLDER / file for _, file in _NETWORKS[os.fspath(net)])
+
+
+def rollout_file(weights: str | os.PathLike[str] | None) -> Path:
+    """The file that a name, or a path, of rollout weights stands for; None: `default`."""
+    name = DEFAULT if weights is None else os.fspath(weights)
+    return _FOLDER / _ROLLOUTS[name] if name in _ROLLOUTS else Path(name)

@@ -20,7 +20,7 @@ from alphago.errors import AlphaGoError
 from alphago.go import Board
 from alphago.machine import usable_threads
 from alphago.nets.rollout import load_rollout_weights, read_rollout_arrays
-from alphago.nets.shipped import DEFAULT, network_file
+from alphago.nets.shipped import DEFAULT, network_file, rollout_file
 from alphago.search.levels import level_named
 from alphago.search.params import SearchParams, search_params
 from alphago.search.player import Player, Report
@@ -83,7 +83,7 @@ class Bot:
         memory_mib: limit of the tree.
         seed: of everything random.
         resign: whether hopeless games are given up.
-        rollout_weights: a rollout weights file; None: the one that ships.
+        rollout_weights: a rollout weights file, or the name of weights that ship; None: `default`.
         runtime, precision: of the network, as `alphago.nets.runtimes.make_evaluators` takes them.
 
     Raises:
@@ -92,6 +92,7 @@ class Bot:
         BotError: a number out of bounds.
         WeightsError: `rollout_weights` is no such file.
         NetworkError: when the network is needed first (`prepare`): the file is none, or not for this board.
+        BotError: likewise: rollout weights beside a network that needs none.
     """
 
     def __init__(
@@ -119,9 +120,9 @@ class Bot:
         self.threads = threads or usable_threads()
         self._settings = dict(settings or {})
         self._memory_mib = memory_mib
-        self._rollout_weights = rollout_weights
+        self.rollout_weights = rollout_weights
         if rollout_weights is not None:
-            read_rollout_arrays(rollout_weights)  # what is wrong with it is said now
+            read_rollout_arrays(rollout_file(rollout_weights))  # what is wrong with it is said now
         self._runtime, self._precision = runtime, precision
         self._networks: dict[Path, Network] = {}
         self._evaluators: dict[int, list[Evaluator]] = {}
@@ -263,7 +264,7 @@ class Bot:
             memory_mib=self._memory_mib,
             seed=self.seed,
             resign=self.resign,
-            rollout_weights=self._rollout_weights,
+            rollout_weights=self.rollout_weights,
             runtime=self._runtime,
             precision=self._precision,
         )
@@ -310,7 +311,12 @@ class Bot:
             params = self.params(size)
             weights = None
             if params.rollouts == "softmax" or params.prior != "uniform":
-                weights = load_rollout_weights(self._rollout_weights)
+                weights = load_rollout_weights(self.rollout_weights)
+            elif self.rollout_weights is not None:
+                raise BotError(
+                    f"{self.rollout_weights}: rollout weights change nothing beside a network that gives policy and value; "
+                    "leave them out, play without it (none), or set rollouts=softmax"
+                )
             self._players[size] = Player(
                 params,
                 size=size,

@@ -53,6 +53,11 @@ class RolloutSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     balance: BalanceSettings = BalanceSettings()
     seed: Annotated[int, pydantic.Field(ge=0, lt=2**31)] = 0
 
+    def stage_starts(self) -> dict[str, int]:
+        """Steps of the run before each stage."""
+        steps = (self.likelihood.steps, self.balance.steps, self.tree.steps)
+        return {stage: sum(steps[:index]) for index, stage in enumerate(STAGES)}
+
 
 class Watcher(Protocol):
     """Is told how a run goes."""
