@@ -24,14 +24,12 @@ import pyarrow as pa
 from alphago.data.games import SCHEMA, GameDataError, GameRow, rows_to_table, table_to_rows, validate
 from alphago.data.store import (
     SHARDS,
-    TEMPORARY_SUFFIX,
     PathLike,
     read_games,
     read_table,
-    write_all,
-    write_atomically,
     write_shard,
 )
+from alphago.files import TEMPORARY_SUFFIX, write_all, write_atomically
 
 JOURNAL: Final = "journal"
 LOCK: Final = "lock"
@@ -145,7 +143,7 @@ class Journal:
         self._read_shards()
         self.done = set(self._sharded)
         if not self._path.exists() or not _begins_with_magic(self._path):
-            write_atomically(self._path, MAGIC)
+            write_atomically(self._path, MAGIC, GameDataError)
         length, dropped = len(MAGIC), 0
         for row, end in _records(self._path):
             dropped += row["index"] in self.done
@@ -154,7 +152,7 @@ class Journal:
         if dropped:  # the process died between a shard's rename and the emptying of the journal
             kept = {row["index"]: row for row, _ in _records(self._path) if row["index"] not in self._sharded}
             data = b"".join([MAGIC, *map(_encode, kept.values())])
-            write_atomically(self._path, data)
+            write_atomically(self._path, data, GameDataError)
             length = len(data)
         self._held = len(self.done) - len(self._sharded)
         self._journal = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)

@@ -19,6 +19,7 @@ LAYERS: list[set[str]] = [
         "alphago.configs",
         "alphago.console",
         "alphago.errors",
+        "alphago.files",
         "alphago.machine",
         "alphago.messages",
         "alphago.seeds",

@@ -23,8 +23,8 @@ from alphago.data.game_set import load_games
 from alphago.nets.architecture import AlphaGoPolicy, AlphaGoValue, Residual
 from alphago.nets.modules import MaskedNorm, build
 from alphago.nets.store import load_network
-from alphago.train.checkpoint import checkpoints
 from alphago.train.distributed import Place
+from alphago.train.folders import checkpoints
 from alphago.train.loop import Report, TrainingSettings
 from alphago.train.losses import LossWeights, losses
 from alphago.train.metrics import measure

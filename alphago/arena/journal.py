@@ -22,6 +22,7 @@ import numpy as np
 
 from alphago.arena.game import FORFEITS, GameRecord
 from alphago.errors import AlphaGoError
+from alphago.files import write_atomically
 from alphago.go import Board, Rules
 
 MANIFEST: Final = "match.json"
@@ -139,10 +140,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, values: Any) -> None:
-    """A JSON file that appears whole or not at all. Raises GameDataError where it cannot be written."""
-    from alphago.data.store import write_atomically
-
-    write_atomically(path, (json.dumps(values, indent=1) + "\n").encode())
+    """A JSON file that appears whole or not at all. Raises JournalError where it cannot be written."""
+    write_atomically(path, (json.dumps(values, indent=1) + "\n").encode(), JournalError)
 
 
 def to_row(game: GameRecord, names: Sequence[str], size: int, rules: Rules, komi: float, match: str) -> dict[str, Any]:

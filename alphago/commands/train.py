@@ -29,6 +29,7 @@ from alphago.commands.train_options import (
     changed,
     stops,
 )
+from alphago.commands.train_reinforce import reinforce
 from alphago.commands.train_rollout import rollout
 
 if TYPE_CHECKING:
@@ -154,3 +155,4 @@ def train_network(
 
 app.command()(distill)
 app.command()(rollout)
+app.command()(reinforce)

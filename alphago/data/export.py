@@ -15,7 +15,8 @@ from alphago.data.games import GameDataError
 from alphago.data.sgf import to_sgf
 from alphago.data.sgf_private import PROPERTY, missing_from
 from alphago.data.sgf_read import Rejected, read
-from alphago.data.store import TEMPORARY_SUFFIX, read_games, write_atomically
+from alphago.data.store import read_games
+from alphago.files import TEMPORARY_SUFFIX, write_atomically
 
 
 def export_games(store: str | os.PathLike[str], out: Path, *, plain: bool = False, limit: int | None = None) -> int:
@@ -40,7 +41,7 @@ def export_games(store: str | os.PathLike[str], out: Path, *, plain: bool = Fals
         out.mkdir(parents=True, exist_ok=True)
         count = 0
         for row in games:
-            write_atomically(out / f"{_file_name(row)}.sgf", _text(row, plain))
+            write_atomically(out / f"{_file_name(row)}.sgf", _text(row, plain), GameDataError)
             count += 1
         return count
     except OSError as error:

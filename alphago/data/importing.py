@@ -22,8 +22,8 @@ from alphago.data.games import ENDINGS, SCHEMA, GameDataError, GameRow, rows_to_
 from alphago.data.identity import game_key
 from alphago.data.sgf_read import Rejected, read
 from alphago.data.sources import Found, find_games
-from alphago.data.store import TEMPORARY_SUFFIX, sync_directory, write_atomically
 from alphago.errors import AlphaGoError
+from alphago.files import TEMPORARY_SUFFIX, sync_directory, write_atomically
 from alphago.go import MAX_SIZE, MIN_SIZE
 
 UNREADABLE: Final = "unreadable"
@@ -207,7 +207,7 @@ def import_games(
             raise ImportingError(f"{out}: cannot be written: {reason}") from None
         except GameDataError as error:
             raise ImportingError(str(error)) from None
-        write_atomically(report_path(out), report.csv().encode())
+        write_atomically(report_path(out), report.csv().encode(), GameDataError)
     finally:
         temporary.unlink(missing_ok=True)
     return report

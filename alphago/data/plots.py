@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alphago.data.games import GameDataError
 from alphago.data.statistics import Statistics
-from alphago.data.store import write_atomically
 from alphago.errors import AlphaGoError
+from alphago.files import write_atomically
 from alphago.go import BLACK, WHITE
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def save_figure(figure: Any, path: Path) -> None:
     """Write a PNG whole or not at all. Raises GameDataError where that fails."""
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110)
-    write_atomically(path, data.getbuffer())
+    write_atomically(path, data.getbuffer(), GameDataError)
 
 
 def _lengths(axes: Axes, found: Statistics) -> None:

@@ -3,7 +3,6 @@
 A folder of games is any folder with `*.parquet` files in it; a run's folder (docs/data.md) keeps them in `shards/`.
 """
 
-import contextlib
 import io
 import json
 import os
@@ -15,12 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from alphago.data.games import KIND, SCHEMA, VERSION, GameDataError, GameRow, rows_to_table, table_to_rows
+from alphago.files import write_atomically
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
 SHARDS: Final = "shards"
-TEMPORARY_SUFFIX: Final = ".tmp"
-"""How the name of a file ends that is being written; one that a killed program left behind may be deleted."""
 
 _BATCH: Final = 256  # games in memory at a time while a shard is read through
 _EXPECTED: Final = "not a file of games (expected Parquet with an `alphago` header"
@@ -41,41 +39,7 @@ def write_shard(path: PathLike, rows: Iterable[GameRow]) -> None:
     table = rows_to_table(rows)
     data = io.BytesIO()
     pq.write_table(table, data, compression="zstd", row_group_size=_BATCH, write_page_checksum=True)
-    write_atomically(Path(path), data.getbuffer())
-
-
-def write_atomically(target: Path, data: bytes | memoryview) -> None:
-    """Write a file beside its place, bring it to the disk, then rename it. Raises GameDataError where that fails."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
-            write_all(descriptor, data)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, target)
-        sync_directory(target.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # there may be nothing to take away
-            temporary.unlink()
-        raise GameDataError(f"{target}: cannot be written: {error.strerror or error}") from None
-
-
-def write_all(descriptor: int, data: bytes | memoryview) -> None:
-    """`os.write` until everything is written. Raises OSError."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-
-
-def sync_directory(directory: Path) -> None:
-    """Bring new and changed names in a folder to the disk. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_atomically(path, data.getbuffer(), GameDataError)
 
 
 def read_table(path: PathLike, columns: list[str] | None = None) -> Any:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import safetensors
@@ -79,20 +77,3 @@ def _checked(
     if header.get("version") != version:
         raise error(f"{where}: a {what} of version {header.get('version')!r}; this program reads version {version}")
     return header
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes, error: type[AlphaGoError]) -> None:
-    """The file appears whole or not at all: it is written beside its place and then renamed."""
-    target = Path(path)
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as problem:
-        raise error(f"{target}: cannot be written: {problem.strerror or problem}") from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)  # mkstemp makes files private, a weights file is to be shared
-        os.replace(temporary, target)
-    except OSError as problem:
-        os.unlink(temporary)
-        raise error(f"{target}: cannot be written: {problem.strerror or problem}") from None

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from alphago import _core
 from alphago.errors import AlphaGoError
+from alphago.files import write_atomically
 from alphago.nets import header
 from alphago.nets.shipped import rollout_file
 
@@ -145,7 +146,7 @@ def save_rollout_weights(
     rollout_weights(arrays, os.fspath(path))
     text = json.dumps({"kind": KIND, "version": VERSION, "provenance": provenance}, sort_keys=True)
     tensors = {name: np.ascontiguousarray(arrays[name]).reshape(np.shape(arrays[name])) for name in TENSORS}
-    header.write_atomically(path, safetensors.numpy.save(tensors, {"alphago": text}), WeightsError)
+    write_atomically(path, safetensors.numpy.save(tensors, {"alphago": text}), WeightsError)
 
 
 def weights_hash(path: str | os.PathLike[str]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import safetensors.torch
 import torch
 
+from alphago.files import write_atomically
 from alphago.nets import header
 from alphago.nets.architecture import NetworkError, architecture_of
 from alphago.nets.modules import Network, build
@@ -49,7 +50,7 @@ def save_network(path: str | os.PathLike[str], network: Network, provenance: str
         },
         sort_keys=True,
     )
-    header.write_atomically(path, safetensors.torch.save(tensors, {"alphago": text}), NetworkError)
+    write_atomically(path, safetensors.torch.save(tensors, {"alphago": text}), NetworkError)
 
 
 def load_network(path: str | os.PathLike[str]) -> tuple[Network, dict[str, Any]]:

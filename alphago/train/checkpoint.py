@@ -11,11 +11,7 @@ A checkpoint is written into a temporary folder that is renamed when it is whole
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,19 +20,18 @@ from typing import Any, Final
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
 
 from alphago.nets.modules import Network
 from alphago.nets.store import load_network, save_network
+from alphago.train.folders import whole_checkpoint
 from alphago.train.optim import Average, TrainingError, load_optimizer_tensors, optimizer_tensors
+from alphago.train.random_states import random_states, set_random_states
 
 FORMAT: Final = 1
-FOLDER: Final = "checkpoints"
 NETWORK: Final = "network.safetensors"
 AVERAGE: Final = "average.safetensors"
 OPTIMIZER: Final = "optimizer.safetensors"
 STATE: Final = "state.json"
-_PREFIX: Final = "step-"
 
 
 @dataclass
@@ -64,51 +59,27 @@ def save_checkpoint(
     provenance: Mapping[str, Any],
     *,
     keep: int = 2,
-) -> Path:
+) -> None:
     """Write a checkpoint and drop all but the last `keep`.
 
     Raises:
         TrainingError: it cannot be written; older checkpoints stay.
         NetworkError: a weight is not finite.
     """
-    folder = run / FOLDER
-    target = folder / f"{_PREFIX}{progress.step:08d}"
-    temporary = folder / f".{target.name}.{os.getpid()}.tmp"
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        save_network(temporary / NETWORK, network, provenance)
+    with whole_checkpoint(run, progress.step, keep) as folder:
+        save_network(folder / NETWORK, network, provenance)
         tensors = optimizer_tensors(optimizer)
         if average is not None:
             with average.applied(network):
-                save_network(temporary / AVERAGE, network, provenance)
-        (temporary / OPTIMIZER).write_bytes(safetensors.torch.save(tensors))
+                save_network(folder / AVERAGE, network, provenance)
+        (folder / OPTIMIZER).write_bytes(safetensors.torch.save(tensors))
         state = {
             "format": FORMAT,
             **vars(progress),
             "averaged": None if average is None else average.updates,
-            "random": _random_states(),
+            "random": random_states(),
         }
-        (temporary / STATE).write_text(json.dumps(state), encoding="utf-8")
-        for file in temporary.iterdir():
-            _sync(file)
-        _sync(temporary)
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
-        _sync(folder)
-    except OSError as error:
-        raise TrainingError(f"{target}: the checkpoint cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    for old in checkpoints(run)[: -max(1, keep)]:
-        shutil.rmtree(old, ignore_errors=True)
-    return target
-
-
-def checkpoints(run: Path) -> list[Path]:
-    """The checkpoints of a run, oldest first."""
-    return sorted(path for path in (run / FOLDER).glob(f"{_PREFIX}*") if path.is_dir())
+        (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
 
 
 def load_checkpoint(
@@ -134,7 +105,7 @@ def load_checkpoint(
             average.tensors = {name: t.to(average.tensors[name].device) for name, t in averaged.state_dict().items()}
             average.updates = int(state["averaged"])
         load_optimizer_tensors(optimizer, safetensors.torch.load((path / OPTIMIZER).read_bytes()))
-        _set_random_states(state["random"])
+        set_random_states(state["random"])
         names = Progress.__dataclass_fields__
         return Progress(**{name: state[name] for name in names})
     except OSError as error:
@@ -142,33 +113,3 @@ def load_checkpoint(
     except (ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrainingError(f"{path}: the checkpoint is damaged: {text}") from None
-
-
-def _random_states() -> dict[str, Any]:
-    states: dict[str, Any] = {"cpu": _encoded(torch.get_rng_state())}
-    if torch.cuda.is_available():
-        states["cuda"] = _encoded(torch.cuda.get_rng_state())
-    return states
-
-
-def _set_random_states(states: Mapping[str, str]) -> None:
-    torch.set_rng_state(_decoded(states["cpu"]))
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(_decoded(states["cuda"]))
-
-
-def _encoded(state: Tensor) -> str:
-    return base64.b64encode(state.numpy().tobytes()).decode()
-
-
-def _decoded(text: str) -> Tensor:
-    return torch.frombuffer(bytearray(base64.b64decode(text, validate=True)), dtype=torch.uint8)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # some file systems do not sync folders
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from alphago.data.batches import Batch
 from alphago.nets.modules import Network
-from alphago.train.checkpoint import Progress, checkpoints, load_checkpoint, save_checkpoint
+from alphago.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from alphago.train.distributed import Place, any_of, mean_of
+from alphago.train.folders import checkpoints
 from alphago.train.optim import (
     Average,
     OptimizerSettings,

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from alphago.data.embedded import resolve
 from alphago.data.game_set import Games, load_games
-from alphago.data.store import write_atomically
 from alphago.errors import AlphaGoError
+from alphago.files import write_atomically
 from alphago.nets import header
 from alphago.nets.rollout import save_rollout_weights, weights_hash
+from alphago.train.folders import begin_folder
 from alphago.train.optim import TrainingError
 from alphago.train.rollout import (
     BalanceSettings,
@@ -34,7 +35,7 @@ from alphago.train.rollout import (
     root_values,
 )
 from alphago.train.softmax import Adagrad
-from alphago.train.supervised import DataSettings, begin_folder, games_hash, spread
+from alphago.train.supervised import DataSettings, games_hash, spread
 
 STATE: Final = "state.safetensors"
 WEIGHTS: Final = "rollout.safetensors"
@@ -116,7 +117,7 @@ class RolloutRun:
         }
         save_rollout_weights(out, self.layout.arrays(self.learner.mean), made)
         row = {"seconds": self.seconds, "hash": weights_hash(out), **self.metrics}
-        write_atomically(self.folder / METRICS, json.dumps(row, indent=1).encode())
+        write_atomically(self.folder / METRICS, json.dumps(row, indent=1).encode(), TrainingError)
         return out
 
     # --- stages ---------------------------------------------------------------------------------------------------------
@@ -196,7 +197,7 @@ class RolloutRun:
             "pattern12": self.layout.pattern12,
         }
         data = safetensors.numpy.save(tensors, {"alphago": json.dumps(state)})
-        header.write_atomically(self.folder / STATE, data, TrainingError)
+        write_atomically(self.folder / STATE, data, TrainingError)
 
 
 def valued(games: Games, positions: NDArray[np.int64], size: int | None, most: int, threads: int) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -17,18 +17,17 @@ from numpy.typing import NDArray
 from alphago.data.batches import Batches, Sampler
 from alphago.data.embedded import resolve
 from alphago.data.game_set import Games, load_games
-from alphago.data.store import write_atomically
+from alphago.files import write_atomically
 from alphago.nets.architecture import Architecture, Residual
 from alphago.nets.modules import Network, build
 from alphago.nets.store import load_network, network_hash, save_network
 from alphago.train.distributed import Place, any_of
+from alphago.train.folders import begin_folder
 from alphago.train.loop import Source, Trainer, TrainingSettings, Watcher
 from alphago.train.losses import OUTPUTS_OF, LossWeights, losses
 from alphago.train.metrics import measure
 from alphago.train.optim import TrainingError
 
-FORMAT: Final = 1
-MANIFEST: Final = "run.json"
 NETWORK: Final = "network.safetensors"
 METRICS: Final = "metrics.json"
 
@@ -205,52 +204,6 @@ def begin(run: Path, task: Task, *, resume: bool) -> bool:
     return task.trainer.resume()
 
 
-def begin_folder(run: Path, manifest: Mapping[str, Any], *, resume: bool) -> None:
-    """Make a run's folder with its manifest (stage, settings, games), or check that the one that is there is of this very run.
-
-    Raises:
-        TrainingError: the folder holds another run, or a run and `resume` is off.
-    """
-    path = run / MANIFEST
-    wanted = {"format": FORMAT, **manifest}
-    if path.exists():
-        if not resume:
-            raise TrainingError(f"{run} holds a run already: add --resume to go on with it, or choose another --out")
-        check_same(path, wanted)
-    elif run.exists() and any(run.iterdir()):
-        raise TrainingError(f"{run} is not empty and holds no run ({MANIFEST}): choose another --out")
-    else:
-        run.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(wanted, indent=1).encode())
-
-
-def check_same(path: Path, wanted: Mapping[str, Any]) -> None:
-    """Raises TrainingError with the first thing in which the run of a manifest differs."""
-    try:
-        old = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{path}: {error}") from None
-    if not isinstance(old, dict) or old.get("format") != FORMAT or old.get("stage") != wanted["stage"]:
-        raise TrainingError(f"{path}: no run of stage {wanted['stage']} and format {FORMAT}")
-    for name, was, now in _differences(old.get("settings") or {}, json.loads(json.dumps(wanted["settings"]))):
-        raise TrainingError(f"{path.parent} holds a run with other settings: {name} is {was!r}, not {now!r}")
-    if old.get("teacher") != wanted.get("teacher"):
-        raise TrainingError(f"{path.parent} holds a run of another teacher: its file has changed since")
-    if old.get("games") != wanted["games"]:
-        raise TrainingError(f"{path.parent} holds a run on other games than those of the stores now")
-
-
-def _differences(old: Any, new: Any, name: str = "") -> list[tuple[str, Any, Any]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = [*new, *(key for key in old if key not in new)]
-        return [
-            found
-            for key in keys
-            for found in _differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
-        ]
-    return [] if old == new else [(name, old, new)]
-
-
 def finish(run: Path, task: Task) -> Path:
     """Write the trained network (averaged weights where there are any) and its metrics; its file."""
     trainer, out = task.trainer, run / NETWORK
@@ -269,5 +222,5 @@ def finish(run: Path, task: Task) -> Path:
     text = json.dumps(
         {"steps": progress.step, "seconds": progress.seconds, "hash": digest, **progress.metrics}, indent=1
     )
-    write_atomically(run / METRICS, text.encode())
+    write_atomically(run / METRICS, text.encode(), TrainingError)
     return out
