@@ -37,7 +37,8 @@ RANK = {package: rank for rank, layer in enumerate(LAYERS) for package in layer}
 
 # The controllers that know no Go: architecture search and device placement.
 GO_FREE = {"alphago.controller.nas", "alphago.controller.placement"}
-GO_FREE_MAY_IMPORT = {"alphago", "alphago.configs", "alphago.errors", "alphago.messages", "alphago.train.reinforce"}
+TRAINER = {f"alphago.train.{name}" for name in ("reinforce", "episodes", "baselines", "policies", "sources")}
+GO_FREE_MAY_IMPORT = {"alphago", "alphago.configs", "alphago.errors", "alphago.files", "alphago.messages", *TRAINER}
 
 # The command line is one layer: the roof and its rooms.
 SAME = {"alphago.commands": "alphago.cli"}
@@ -107,6 +108,23 @@ def test_imports_run_downwards(path: Path) -> None:
     module = module_name(path)
     imported = imported_modules(path.read_text(encoding="utf-8"), module, path.name == "__init__.py")
     assert [why for name in sorted(imported) if (why := why_forbidden(module, name))] == []
+
+
+def test_the_reinforce_trainer_knows_no_go() -> None:
+    """Nothing that it imports, nor what that imports, is about Go, networks of Go, games or search."""
+    sources = {module_name(path): path for path in MODULES}
+    seen: set[str] = set()
+    waiting = [*TRAINER, "alphago.train.reinforce_run"]
+    while waiting:
+        module = waiting.pop()
+        if module not in seen and module in sources:
+            seen.add(module)
+            path = sources[module]
+            waiting += imported_modules(path.read_text("utf-8"), module, path.name == "__init__.py")
+    assert TRAINER <= seen
+    about_go = ("alphago.go", "alphago.nets", "alphago.data", "alphago.search", "alphago._core", "selfplay")
+    assert [name for name in sorted(seen) if name.startswith(about_go)] == []
+    assert len(sources["alphago.train.reinforce"].read_text("utf-8").splitlines()) <= 350
 
 
 @pytest.mark.parametrize(

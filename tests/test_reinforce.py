@@ -147,7 +147,9 @@ def test_the_gradient_is_that_of_torchrl() -> None:
         distribution_class=torch.distributions.Categorical,
         return_log_prob=True,
     )
-    critic = modules.ValueOperator(nn.Linear(1, 1).double(), in_keys=["observation"])  # it wants one; its loss is left alone
+    critic = modules.ValueOperator(
+        nn.Linear(1, 1).double(), in_keys=["observation"]
+    )  # it wants one; its loss is left alone
     loss = objectives.ReinforceLoss(actor, critic, functional=False)
     episodes = toy()
     returns = episodes.returns()

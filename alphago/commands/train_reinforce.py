@@ -55,7 +55,7 @@ def reinforce(
     torch.set_num_threads(1)  # such small networks only wait for a second one
     try:
         with Screen(folder if tensorboard else None) as screen:
-            task = begin(folder, settings, resume=resume, watcher=Told(screen))
+            task = begin(folder, settings, resume=resume, watcher=Told(screen).updated)
             with stops(task.trainer.stop):
                 done = task.trainer.train()
             if not done:

@@ -109,11 +109,8 @@ class Source(Saved, Protocol):
         """So many episodes, played by the policy as it is now."""
 
 
-class Watcher(Protocol):
-    """Is told how a run goes."""
-
-    def updated(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
-        """After every update."""
+Watcher = Callable[[int, int, Mapping[str, float]], None]
+"""Is told the number of an update, of all of the run, and what was measured."""
 
 
 class Reinforce:
@@ -180,7 +177,7 @@ class Reinforce:
             now = time.monotonic()
             self.seconds += now - started
             if self._watcher is not None:
-                self._watcher.updated(self.steps, self.settings.steps, metrics)
+                self._watcher(self.steps, self.settings.steps, metrics)
             stop = self._stop  # read once: a signal may come between
             is_due = stop or self.is_over or now - saved > 60 * self.settings.checkpoint_minutes
             if self.run is not None and is_due:
