@@ -304,6 +304,48 @@ class GameSet:
         draw, loss (all 0 where unknown); score, root_value float32 [n] (NaN where unknown); ownership float32 [n, S, S]
         (NaN where unknown and off the board). ValueError names a game that cannot be replayed."""
 
+class PolicyGames:
+    """Games that policies play without search, many at a time. Arrays of games hold numbers 0 to len - 1; different games may
+    be used by different threads at a time."""
+
+    def __init__(self, start: Position, count: int, max_moves: int) -> None:
+        """All at `start`. ValueError: nothing can be played there."""
+
+    def __len__(self) -> int: ...
+    def begin(self, games: NDArray[np.int64], seeds: NDArray[np.uint64]) -> None:
+        """Begin games anew; what is drawn in one is a function of its seed, the number of the move and the logits alone."""
+
+    def waiting(self, games: NDArray[np.int64], color: int) -> NDArray[np.int64]:
+        """Those of the games that go on with this colour to move."""
+
+    def write(
+        self,
+        games: NDArray[np.int64],
+        feature_set: str,
+        planes: NDArray[np.float32],  # [n or more, planes, S, S], written
+        globals: NDArray[np.float32],  # [n or more, 7], written
+    ) -> None: ...
+    def masks(self, games: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Legal moves of the side to move, 1 or 0, [n, S * S + 1], the pass last."""
+
+    def play(
+        self,
+        games: NDArray[np.int64],
+        logits: NDArray[np.float32],  # [n or more, S * S + 1]
+        temperature: float = 1.0,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Draw a move in each game from the softmax of logits / temperature over the legal moves, and play it; temperature 0
+        takes the largest logit. Actions [n], and the logarithms of their probabilities [n], nats. ValueError: a game is over,
+        a legal move's logit is not finite; the games before it have moved then."""
+
+    def scores(self, games: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Black's area less white's, komi and bonus, of the boards as they stand."""
+
+    def lengths(self, games: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Moves played."""
+
+    def position(self, game: int) -> Position: ...
+
 class RolloutFeatures:
     """Numbers of the features of the rollout and tree policies: response 0, save atari 1, neighbour 2, nakade 10,
     self-atari 8202, distance 8203, then the 3x3, response and 12-point patterns of the keys given."""

@@ -394,6 +394,7 @@ NB_MODULE(_core, m) {
   bind_search(m);
   bind_data(m);
   bind_rollout(m);
+  bind_policy(m);
 }
 
 }  // namespace ag

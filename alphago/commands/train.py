@@ -30,6 +30,7 @@ from alphago.commands.train_options import (
     stops,
 )
 from alphago.commands.train_reinforce import reinforce
+from alphago.commands.train_reinforce_go import reinforce_go
 from alphago.commands.train_rollout import rollout
 
 if TYPE_CHECKING:
@@ -156,3 +157,4 @@ def train_network(
 app.command()(distill)
 app.command()(rollout)
 app.command()(reinforce)
+app.command("reinforce-go")(reinforce_go)

@@ -73,6 +73,7 @@ def make_evaluators(
     precision: str = "auto",
     workers: int = 1,
     threads: int | None = None,
+    swappable: bool = False,
 ) -> list[Evaluator]:
     """`workers` evaluators of one network, to be run by as many threads at once.
 
@@ -81,6 +82,7 @@ def make_evaluators(
         size: board size.
         batch: rows of each evaluator's batch.
         threads: of all together; None takes every processor.
+        swappable: `swap_weights` is to be quick; not in int8.
 
     Raises:
         NetworkError: the file, the size or the runtime is not as it must be.
@@ -94,7 +96,9 @@ def make_evaluators(
     if runtime == "openvino":
         from alphago.nets.openvino_runtime import OpenVinoEvaluator
 
-        first = OpenVinoEvaluator(module, size, batch, precision=precision, workers=workers, threads=threads)
+        first = OpenVinoEvaluator(
+            module, size, batch, precision=precision, workers=workers, threads=threads, swappable=swappable
+        )
     else:
         from alphago.nets.torch_runtime import TorchEvaluator
 

@@ -1,0 +1,71 @@
+/// Games played by policies without search, many at a time: planes out, logits in, moves drawn and played.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "ag/any_position.hpp"
+#include "ag/go_game.hpp"
+
+namespace ag {
+
+/// What a row of play() gives back.
+struct DrawnMove {
+  std::int32_t action;
+  float log_prob;  ///< under the probabilities that it was drawn with, nats
+};
+
+/// Thread safety: different games may be used by different threads at a time.
+class PolicyGames {
+ public:
+  /// Throws std::invalid_argument: no games, or a start where nothing can be played.
+  PolicyGames(const AnyPosition& start, std::int64_t count, int max_moves);
+
+  std::int64_t count() const { return count_; }
+  int size() const { return start_.size(); }
+  int n_actions() const { return start_.area_size() + 1; }
+
+  /// Begins a game anew from the start position. Its draws are a function of the seed and of the number of the move alone.
+  void begin(std::int64_t game, std::uint64_t seed);
+
+  bool is_over(std::int64_t game) const;
+  int to_play(std::int64_t game) const;
+  int move_count(std::int64_t game) const;
+
+  /// Area less komi and handicap bonus, for black, of the board as it stands.
+  float score(std::int64_t game) const;
+
+  AnyPosition position(std::int64_t game) const;
+
+  /// Inputs of a game's position, row-major: planes [n_planes, size, size], globals [7].
+  void write(std::int64_t game, FeatureSet set, float* planes, float* globals) const;
+
+  /// Legal moves of the side to move: [n_actions], the pass last.
+  void write_mask(std::int64_t game, std::uint8_t* mask) const;
+
+  /// Draws from the softmax of logits / temperature over the legal moves, and plays; temperature 0 takes the largest logit, of
+  /// equal ones the first. Throws std::invalid_argument where the game is over or a legal move's logit is not finite.
+  DrawnMove play(std::int64_t game, const float* logits, double temperature);
+
+  /// Throws std::invalid_argument unless 0 <= game < count().
+  void check(std::int64_t game) const;
+
+ private:
+  template <class F>
+  decltype(auto) visit(std::int64_t game, F&& f) const {
+    return std::visit([&](const auto& games) -> decltype(auto) { return f(games[static_cast<std::size_t>(game)]); }, games_);
+  }
+  template <class F>
+  decltype(auto) visit(std::int64_t game, F&& f) {
+    return std::visit([&](auto& games) -> decltype(auto) { return f(games[static_cast<std::size_t>(game)]); }, games_);
+  }
+
+  AnyPosition start_;
+  std::int64_t count_;
+  int max_moves_;
+  std::vector<std::uint64_t> seeds_;
+  std::variant<std::vector<GoGame<9>>, std::vector<GoGame<13>>, std::vector<GoGame<19>>> games_;
+};
+
+}  // namespace ag

@@ -1,0 +1,156 @@
+"""Games of raw networks that sample their moves, many at a time: the data of REINFORCE, and its quick matches.
+
+Every worker thread plays its share of the games to their end, all of them a move at a time, in batches that its evaluators run.
+Who moves first alternates from game to game.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alphago import _core
+from alphago.go import BLACK, WHITE, Board
+from alphago.nets.evaluator import Evaluator
+from alphago.seeds import game_seed, mix64
+
+
+@dataclass(frozen=True)
+class Side:
+    """A network at play."""
+
+    evaluators: Sequence[Evaluator]
+    """One for each worker, of the same batch."""
+    temperature: float = 1.0
+    """Of the softmax that moves are drawn from; 0: the likeliest move."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What the first side saw and did, N moves in the order of games and of moves."""
+
+    game: NDArray[np.int64]
+    """[N]: number of the game."""
+    planes: NDArray[np.uint8]
+    """[N, planes, S, S]."""
+    globals: NDArray[np.float32]
+    """[N, 7]."""
+    masks: NDArray[np.bool_]
+    """[N, S * S + 1]: legal moves."""
+    actions: NDArray[np.int64]
+    """[N]."""
+    log_probs: NDArray[np.float32]
+    """[N], nats."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """G finished games."""
+
+    results: NDArray[np.int8]
+    """[G]: +1 won, 0 drawn, -1 lost, for the first side."""
+    is_black: NDArray[np.bool_]
+    """[G]: the first side was black."""
+    lengths: NDArray[np.int32]
+    """[G]: moves, passes included."""
+    steps: Steps | None
+
+    @property
+    def score(self) -> float:
+        """Of the first side, draws counting half."""
+        return float((self.results + 1).mean() / 2)
+
+
+def play_games(
+    start: Board, first: Side, second: Side, count: int, seed: int, *, max_moves: int, record: bool = False
+) -> Played:
+    """Play `count` games from a position; the first side is black in those of even number.
+
+    Args:
+        start: black to move.
+        seed: the games are a function of it and of the networks' answers, not of the number of workers.
+        max_moves: a game that is not over by then is scored as it stands. Area is counted, dead stones alive: whoever passes
+            too early pays for it.
+        record: keep what the first side saw.
+    """
+    games = _core.PolicyGames(start, count, max_moves)
+    numbers = np.arange(count)
+    with np.errstate(over="ignore"):
+        seeds = mix64(np.uint64(game_seed(seed, 0)) + numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    games.begin(numbers, seeds)
+    workers = len(first.evaluators)
+    shares = [_Worker(games, numbers[w::workers], first, second, w, record) for w in range(workers)]
+    if workers == 1:
+        shares[0].run()
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            for done in [pool.submit(share.run) for share in shares]:
+                done.result()
+    is_black = numbers % 2 == 0
+    black = np.sign(games.scores(numbers)).astype(np.int8)
+    steps = _sorted([share.rows for share in shares]) if record else None
+    return Played(np.where(is_black, black, -black), is_black, games.lengths(numbers), steps)
+
+
+_Row = tuple[
+    NDArray[np.int64], NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8], NDArray[np.int64], NDArray[np.float32]
+]
+
+
+class _Worker:
+    """Plays its games to the end on one thread."""
+
+    def __init__(
+        self,
+        games: _core.PolicyGames,
+        numbers: NDArray[np.int64],
+        first: Side,
+        second: Side,
+        worker: int,
+        record: bool,
+    ) -> None:
+        self._games = games
+        self._as_black = np.ascontiguousarray(numbers[numbers % 2 == 0])
+        self._as_white = np.ascontiguousarray(numbers[numbers % 2 == 1])
+        self._sides = [(side.evaluators[worker], side.temperature) for side in (first, second)]
+        self._buffers = [evaluator.buffers() for evaluator, _ in self._sides]
+        self._record = record
+        self.rows: list[_Row] = []
+
+    def run(self) -> None:
+        color = BLACK
+        while True:
+            mine, theirs = (self._as_black, self._as_white) if color == BLACK else (self._as_white, self._as_black)
+            moved = self._move(0, self._games.waiting(mine, color)) + self._move(1, self._games.waiting(theirs, color))
+            if not moved:
+                return
+            color = WHITE if color == BLACK else BLACK
+
+    def _move(self, side: int, numbers: NDArray[np.int64]) -> int:
+        evaluator, temperature = self._sides[side]
+        planes, globals_ = self._buffers[side]
+        for first in range(0, len(numbers), evaluator.batch):
+            rows = np.ascontiguousarray(numbers[first : first + evaluator.batch])
+            n = len(rows)
+            self._games.write(rows, evaluator.feature_set, planes, globals_)
+            logits = evaluator.evaluate(planes, globals_).policy
+            assert logits is not None
+            keep = self._record and side == 0
+            masks = self._games.masks(rows) if keep else None
+            actions, log_probs = self._games.play(rows, np.ascontiguousarray(logits, dtype=np.float32), temperature)
+            if masks is not None:
+                seen = (planes[:n].astype(np.uint8), globals_[:n].copy())
+                self.rows.append((rows, *seen, masks, actions.astype(np.int64), log_probs))
+        return len(numbers)
+
+
+def _sorted(parts: list[list[_Row]]) -> Steps:
+    rows = [row for part in parts for row in part]
+    columns = [np.concatenate([row[i] for row in rows]) for i in range(6)]
+    order = np.argsort(columns[0], kind="stable")  # the moves of a game are in order already
+    game, planes, globals_, masks, actions, log_probs = (column[order] for column in columns)
+    return Steps(game, planes, globals_, masks.astype(bool), actions, log_probs)

@@ -1,0 +1,381 @@
+"""Go for the REINFORCE trainer: the RL stage of AlphaGo (Nature 529, Methods, "Reinforcement learning of policy networks").
+
+The policy network plays games against past selves without any search, both drawing their moves; it learns from who won.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+import pydantic
+import torch
+from torch import Tensor, nn
+
+from alphago.files import write_atomically
+from alphago.go import Board, Rules
+from alphago.nets.architecture import NetworkError
+from alphago.nets.evaluator import Evaluator
+from alphago.nets.modules import MaskedNorm, Network
+from alphago.nets.runtimes import make_evaluators
+from alphago.nets.shipped import DEFAULT, network_file
+from alphago.nets.store import load_network, network_hash, save_network
+from alphago.seeds import game_seed
+from alphago.train.baselines import Baseline, ValueBaseline, named
+from alphago.train.episodes import Batch, Episodes
+from alphago.train.folders import begin_folder
+from alphago.train.optim import OptimizerSettings, ScheduleSettings, TrainingError
+from alphago.train.policies import entropy_of, masked_log_softmax
+from alphago.train.reinforce import Evaluation, Reinforce, ReinforceSettings, Watcher
+from selfplay.opponents import OpponentPool
+from selfplay.policy_play import Played, Side, play_games
+
+NETWORK: Final = "network.safetensors"
+BEST: Final = "best.safetensors"
+METRICS: Final = "metrics.json"
+POOL: Final = "pool"
+KL_START: Final = "kl_start"
+_COMPARED: Final = 1024
+"""Positions on which the divergence from the start is measured."""
+
+
+class PoolSettings(pydantic.BaseModel, extra="forbid", frozen=True):
+    """The pool of opponents."""
+
+    add_every: Annotated[int, pydantic.Field(ge=1, description="updates between two additions (AlphaGo: 500)")] = 500
+    most: Annotated[int, pydantic.Field(ge=2, le=1000, description="members; AlphaGo's was not bounded")] = 32
+
+
+class MeasureSettings(pydantic.BaseModel, extra="forbid", frozen=True):
+    """Matches of the learner on the way, raw and with drawn moves as in training."""
+
+    every: Annotated[int, pydantic.Field(ge=1, description="updates")] = 100
+    games: Annotated[int, pydantic.Field(ge=2, description="against the start")] = 400
+    pool_games: Annotated[int, pydantic.Field(ge=2, description="against the whole pool, shared by its members")] = 400
+
+
+class GoReinforceSettings(pydantic.BaseModel, extra="forbid", frozen=True):
+    """A whole run."""
+
+    size: Annotated[int, pydantic.Field(ge=2, le=19)] = 9
+    rules: str = "tromp-taylor"
+    komi: Annotated[float | None, pydantic.Field(description="points for white; none: the rules' own")] = None
+    max_moves: Annotated[int | None, pydantic.Field(ge=2, description="none: twice the board's points")] = None
+    start_from: Annotated[str, pydantic.Field(description="a network file, or the name of one that ships")] = DEFAULT
+    baseline: Annotated[
+        Literal["none", "moving-average", "leave-one-out", "per-context", "value"],
+        pydantic.Field(description="value: what the network of value_from expects (AlphaGo's second pass)"),
+    ] = "none"
+    value_from: Annotated[str | None, pydantic.Field(description="a network file; none: start_from")] = None
+    precision: Annotated[Literal["bf16", "fp32"], pydantic.Field(description="of learning")] = "bf16"
+    batch: Annotated[int, pydantic.Field(ge=1, le=4096, description="positions that are evaluated at once in play")] = (
+        16
+    )
+    learning: ReinforceSettings = ReinforceSettings(
+        optimizer=OptimizerSettings(lr=1e-4, weight_decay=0.0), schedule=ScheduleSettings(kind="constant", warmup=10)
+    )
+    pool: PoolSettings = PoolSettings()
+    measure: MeasureSettings = MeasureSettings()
+    seed: Annotated[int, pydantic.Field(ge=0, lt=2**31)] = 0
+
+    def start_board(self) -> Board:
+        """The empty board."""
+        return Board(self.size, Rules.named(self.rules), self.komi)
+
+    @property
+    def longest(self) -> int:
+        """Moves after which a game is scored as it stands."""
+        return self.max_moves or 2 * self.size * self.size
+
+
+class GoPolicy(nn.Module):
+    """A policy network as the REINFORCE trainer sees it.
+
+    Batch normalisation keeps its statistics: the network that learns must be the one that played, and its batches are of
+    games that depend on each other.
+
+    Args:
+        network: learns in place.
+        start: its divergence from this one is a penalty, "kl_start"; None: not computed.
+        bf16: autocast.
+    """
+
+    def __init__(self, network: Network, *, start: Network | None = None, bf16: bool = True) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._start = [] if start is None else [start.eval()]  # in a list: no part of the state
+        self._bf16 = bf16
+
+    def train(self, mode: bool = True) -> GoPolicy:
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, MaskedNorm):
+                module.eval()
+        return self
+
+    def log_probs(self, network: Network, batch: Batch) -> Tensor:
+        """Of all moves, [N, S * S + 1]; minus infinity where the mask forbids them."""
+        planes = batch.observations["planes"].to(memory_format=torch.channels_last)
+        with torch.autocast(planes.device.type, torch.bfloat16, enabled=self._bf16):
+            kind = torch.bfloat16 if self._bf16 else torch.float32
+            out = network(planes.to(kind), batch.observations["globals"], None, ("policy",))
+        return masked_log_softmax(out["policy"], batch.masks)
+
+    def evaluate(self, batch: Batch) -> Evaluation:
+        """See `alphago.train.reinforce.Policy`."""
+        log_probs = self.log_probs(self.network, batch)
+        chosen = log_probs.gather(1, batch.actions[:, None]).squeeze(1)
+        penalties = {KL_START: self.divergence(log_probs, self._start[0], batch)} if self._start else {}
+        return Evaluation(chosen, entropy_of(log_probs), penalties)
+
+    def divergence(self, log_probs: Tensor, start: Network, batch: Batch) -> Tensor:
+        """KL(these || start's) of every position, nats, [N]."""
+        with torch.no_grad():
+            theirs = self.log_probs(start, batch)
+        impossible = log_probs == -torch.inf
+        difference = (log_probs - theirs).masked_fill(impossible, 0.0)
+        return (log_probs.exp() * difference).sum(1)
+
+
+class GoValues(nn.Module):
+    """The expected outcome that a network's value head gives, -1..1 for the side to move."""
+
+    def __init__(self, network: Network, *, bf16: bool = True) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._bf16 = bf16
+        self._head = next((head for head in ("outcome", "value") if head in network.architecture.heads), None)
+        if self._head is None:
+            raise NetworkError("a value baseline needs a network with an outcome or value head")
+
+    def forward(self, batch: Batch) -> Tensor:
+        """[N]."""
+        planes = batch.observations["planes"].to(memory_format=torch.channels_last)
+        with torch.autocast(planes.device.type, torch.bfloat16, enabled=self._bf16):
+            kind = torch.bfloat16 if self._bf16 else torch.float32
+            out = self.network(planes.to(kind), batch.observations["globals"], None, (self._head,))[self._head]
+        if self._head == "value":
+            value: Tensor = out.float()
+            return value
+        p = out.float().softmax(1)
+        return p[:, 0] - p[:, 2]
+
+
+class GoSource:
+    """Games of the learner against opponents drawn from the pool, one opponent a batch.
+
+    Args:
+        threads: workers, with an evaluator each.
+    """
+
+    def __init__(self, settings: GoReinforceSettings, network: Network, pool: OpponentPool, threads: int) -> None:
+        self.settings, self.pool = settings, pool
+        self.board = settings.start_board()
+        self.batches = 0
+        self.last: Episodes | None = None
+
+        def evaluators() -> list[Evaluator]:
+            return make_evaluators(
+                network, settings.size, settings.batch, workers=threads, threads=threads, swappable=True
+            )
+
+        self._mine, self._theirs = evaluators(), evaluators()
+
+    def collect(self, policy: GoPolicy, episodes: int) -> Episodes:
+        """See `alphago.train.reinforce.Source`."""
+        if self.batches % self.settings.pool.add_every == 0:
+            self.pool.add(policy.network, self.batches)
+        opponent = self.pool.draw()
+        seed = game_seed(self.settings.seed, self.batches)
+        played = self.match(policy.network, self.pool.network(opponent), episodes, seed, record=True)
+        self.batches += 1
+        steps = played.steps
+        assert steps is not None
+        rewards = np.zeros(len(steps.game))
+        last = np.append(steps.game[1:] != steps.game[:-1], True)
+        rewards[last] = played.results
+        self.last = Episodes(
+            steps.game,
+            steps.actions,
+            rewards,
+            {"planes": steps.planes, "globals": steps.globals},
+            steps.masks,
+            steps.log_probs,
+            np.full(episodes, opponent.step),
+            info={
+                "score": played.score,
+                "score_as_black": _score_of(played, True),
+                "score_as_white": _score_of(played, False),
+                "moves": float(played.lengths.mean()),
+                "opponent": float(opponent.step),
+                "pool": float(len(self.pool.members)),
+            },
+        )
+        return self.last
+
+    def match(self, network: Network, other: Network, games: int, seed: int, *, record: bool = False) -> Played:
+        """Games between two networks, colours in turns. Needs no compilation."""
+        self._mine[0].swap_weights(network)
+        self._theirs[0].swap_weights(other)
+        sides = Side(self._mine), Side(self._theirs)
+        return play_games(self.board, *sides, games, seed, max_moves=self.settings.longest, record=record)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        return {"batches": self.batches, "pool": self.pool.state()[0]}, {}
+
+    def load(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        self.batches = int(values["batches"])
+        self.pool.load(values["pool"], {})
+
+
+class Measures:
+    """Measures the learner every few updates, and keeps the best so far in `best.safetensors`.
+
+    The best is the one with the highest mean of its scores against the start and against the pool.
+    """
+
+    def __init__(self, run: Path, source: GoSource, start: Network, notes: Mapping[str, Any]) -> None:
+        self.run, self.source, self.start, self.notes = run, source, start, notes
+        self.best: dict[str, float] | None = None
+        self.tell: Callable[[str], None] = lambda text: None
+        self.trainer: Reinforce | None = None
+
+    def __call__(self, step: int, metrics: dict[str, float]) -> None:
+        """After every update: see `alphago.train.reinforce.Reinforce`."""
+        trainer, settings = self.trainer, self.source.settings
+        if trainer is None or (step % settings.measure.every and not trainer.is_over):
+            return
+        found = self.measure(trainer.policy, step)  # type: ignore[arg-type]
+        metrics |= {f"measured_{name}": value for name, value in found.items()}
+        is_best = self.best is None or found["mean"] > self.best["mean"]
+        if is_best:
+            self.best = {"step": float(step), **found}
+            notes = {**self.notes, "updates": step, "measured": found, "minutes": round(trainer.seconds / 60, 1)}
+            save_network(self.run / BEST, trainer.policy.network, notes)  # type: ignore[arg-type]
+        self.tell(
+            f"update {step:,}: {found['start']:.1%} against the start, {found['pool']:.1%} against the pool, "
+            f"divergence from the start {found['kl_start']:.3f} nats" + (", the best so far" if is_best else "")
+        )
+
+    def measure(self, policy: GoPolicy, step: int) -> dict[str, float]:
+        """Scores of a network against the start and the pool, and its divergence from the start on positions it was in."""
+        settings, pool = self.source.settings, self.source.pool
+        seed = game_seed(settings.seed + 2**31, step)
+        against_start = self.source.match(policy.network, self.start, settings.measure.games, seed).score
+        share = max(2, settings.measure.pool_games // len(pool.members) // 2 * 2)
+        scores = [
+            self.source.match(policy.network, pool.network(member), share, game_seed(seed, number)).score
+            for number, member in enumerate(pool.members)
+        ]
+        divergence = 0.0
+        if self.source.last is not None:
+            last = self.source.last
+            part, _ = next(last.parts(_COMPARED))
+            batch = last.batch(episodes=part)
+            with torch.no_grad():
+                policy.eval()
+                divergence = float(policy.divergence(policy.log_probs(policy.network, batch), self.start, batch).mean())
+        against_pool = float(np.mean(scores))
+        return {
+            "start": against_start,
+            "pool": against_pool,
+            "pool_worst": float(np.min(scores)),
+            "mean": (against_start + against_pool) / 2,
+            KL_START: divergence,
+        }
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        return {"best": self.best}, {}
+
+    def load(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        self.best = values["best"]
+
+
+@dataclass
+class Task:
+    """A run that is ready."""
+
+    run: Path
+    trainer: Reinforce
+    measures: Measures
+
+    def finish(self) -> Path:
+        """Write the last network and what is known of the best; the best one's file."""
+        trainer, measures = self.trainer, self.measures
+        notes = {**measures.notes, "updates": trainer.steps, "minutes": round(trainer.seconds / 60, 1)}
+        save_network(self.run / NETWORK, trainer.policy.network, notes)  # type: ignore[arg-type]
+        text = json.dumps({"updates": trainer.steps, "seconds": trainer.seconds, "best": measures.best}, indent=1)
+        write_atomically(self.run / METRICS, text.encode(), TrainingError)
+        return self.run / (BEST if (self.run / BEST).exists() else NETWORK)
+
+
+def begin(
+    run: Path, settings: GoReinforceSettings, *, resume: bool, threads: int, watcher: Watcher | None = None
+) -> Task:
+    """Make a run, or go on with the one in its folder.
+
+    Raises:
+        TrainingError: the folder holds another run, or a run and `resume` is off.
+        NetworkError: the start is no network, has no policy, or is not for this board.
+        PoolError: an opponent's file is missing or changed.
+    """
+    start = _network(settings.start_from, settings.size)
+    if "policy" not in start.architecture.heads:
+        raise NetworkError(f"start_from {settings.start_from!r}: a network without a policy head")
+    digest = network_hash(start)
+    manifest = {"stage": "reinforce-go", "settings": settings.model_dump(mode="json"), "start": digest}
+    begin_folder(run, manifest, resume=resume)
+    learner = _network(settings.start_from, settings.size)
+    bf16 = settings.precision == "bf16"
+    start.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    penalised = settings.learning.penalties.get(KL_START, 0) > 0
+    policy = GoPolicy(learner, start=start if penalised else None, bf16=bf16)
+    pool = OpponentPool(run / POOL, most=settings.pool.most, seed=settings.seed)
+    source = GoSource(settings, learner, pool, threads)
+
+    def values() -> Baseline:
+        return ValueBaseline(GoValues(_network(settings.value_from or settings.start_from, settings.size), bf16=bf16))
+
+    notes = {
+        "made_by": "alphago train reinforce-go",
+        "settings": settings.model_dump(mode="json"),
+        "start": digest,
+        "torch": torch.__version__,
+    }
+    measures = Measures(run, source, start, notes)
+    trainer = Reinforce(
+        policy,
+        source,
+        settings.learning,
+        baseline=named(settings.baseline, values=values),
+        run=run,
+        watcher=watcher,
+        after=measures,
+        extras={"measures": measures},
+    )
+    measures.trainer = trainer
+    if resume:
+        trainer.resume(run)
+    return Task(run, trainer, measures)
+
+
+def _network(name: str, size: int) -> Network:
+    file = network_file(name, size)
+    if file is None:
+        raise NetworkError(f"start_from {name!r}: no network of that name for {size}x{size}; give a network file")
+    network, _ = load_network(file)
+    smallest, largest = network.architecture.sizes
+    if not smallest <= size <= largest:
+        raise NetworkError(
+            f"{file}: this network plays on {smallest}x{smallest} to {largest}x{largest}, not on {size}x{size}"
+        )
+    return network.eval()
+
+
+def _score_of(played: Played, black: bool) -> float:
+    results = played.results[played.is_black == black]
+    return float((results + 1).mean() / 2)
