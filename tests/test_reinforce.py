@@ -4,6 +4,8 @@ and runs that are stopped and go on as if nothing had been."""
 from __future__ import annotations
 
 import itertools
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from alphago.train.optim import OptimizerSettings, ScheduleSettings, TrainingErr
 from alphago.train.policies import Categorical, SequencePolicy, entropy_of, masked_log_softmax
 from alphago.train.reinforce import Evaluation, Reinforce, ReinforceSettings, shaped
 from alphago.train.sources import Reward, SequenceSource, SourceError, VectorEnvSource
+from conftest import ROOT
 
 SGD = OptimizerSettings(kind="sgd", lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0)
 """One step of this moves the parameters by minus the gradient."""
@@ -688,3 +691,40 @@ def test_an_environment_that_does_not_fit_is_refused(env: str) -> None:
     settings = ReinforceRunSettings.model_validate({"problem": {"env": env}})
     with pytest.raises(SourceError, match=r"NoSuchEnvironment|expected Discrete|expected an array"):
         begin(None, settings)
+
+
+# --- the page and the command -------------------------------------------------------------------------------------------
+
+
+def test_the_examples_of_the_page_run() -> None:
+    page = (ROOT / "docs" / "reinforce.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, flags=re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 2
+    for block in blocks:
+        names: dict[str, Any] = {}
+        exec(compile(block, "docs/reinforce.md", "exec"), names)  # noqa: S102  # the page is our own
+        assert names["trainer"].steps >= 5
+    assert names["metrics"]["return"] <= 1
+
+
+def test_the_page_names_every_setting() -> None:
+    page = (ROOT / "docs" / "reinforce.md").read_text(encoding="utf-8")
+    for name in ReinforceSettings.model_fields:
+        assert f"`{name}`" in page or name == "checkpoint_minutes", name
+    for name in baselines.NAMES:
+        assert f"| `{name}` |" in page
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from alphago.cli import main
+
+    run = tmp_path / "run"
+    arguments = ["train", "reinforce", "--config", "reinforce-tree", "--out", str(run), "--episodes", "4"]
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main([*arguments, "--steps", "3", "--json"])
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["updates"] == 3 and set(answer) >= {"found", "reward", "best", "optimal"}
+    assert list((run / "tensorboard").glob("events*")) and (run / "run.json").exists()
+    with pytest.raises(SystemExit, match=r"^[1-9]"):
+        main([*arguments, "--steps", "4", "--resume"])
+    assert "learning.steps is 3, not 4" in capsys.readouterr().err

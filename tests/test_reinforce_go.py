@@ -247,10 +247,10 @@ def test_the_command(start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     )
     run = tmp_path / "run"
     arguments = ["train", "reinforce-go", "--config", str(config), "--start", str(start), "--out", str(run)]
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         main([*arguments, "--no-tensorboard", "--penalty", "0.1", "--json"])
     out = json.loads(capsys.readouterr().out)
     assert Path(out["network"]).is_file() and set(out["best"]) >= {"start", "pool", KL_START}
-    with pytest.raises(SystemExit, match="^[1-9]"):
+    with pytest.raises(SystemExit, match=r"^[1-9]"):
         main([*arguments, "--no-tensorboard"])
     assert "holds a run already" in capsys.readouterr().err

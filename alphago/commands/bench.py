@@ -225,6 +225,24 @@ def training(
     _show_lines(row, as_json, _TRAINING_LINES)
 
 
+@app.command("reinforce-go")
+def reinforce_go(
+    net: Annotated[str, typer.Option("--net", help="Network file, or default.")] = "default",
+    size: Annotated[int, typer.Option("--size", help="Board size.")] = 9,
+    games: Annotated[int, typer.Option("--games", help="Of every update.", min=1)] = 128,
+    updates: Annotated[int, typer.Option("--updates", help="That are measured.", min=1)] = 20,
+    threads: Annotated[int | None, typer.Option("--threads", help="[default: all processors]", min=1)] = None,
+    baseline: Annotated[str, typer.Option("--baseline", help="As in `alphago train reinforce-go`.")] = "none",
+    as_json: JsonOption = False,
+) -> None:
+    """Complete games of raw networks per second, with the REINFORCE learner idle and with it working."""
+    from alphago.commands.bench_reinforce import reinforce_row
+    from alphago.machine import usable_threads
+
+    row = reinforce_row(net, size, games, updates, threads or usable_threads(), baseline)
+    _show_lines(row, as_json, _REINFORCE_LINES)
+
+
 # --- measuring ------------------------------------------------------------------------------------------------------
 
 
@@ -410,6 +428,15 @@ _TRAINING_LINES = {
     "positions_per_second": "positions/s",
     "bare_positions_per_second": "the bare loop's",
     "share": "share",
+}
+_REINFORCE_LINES = {
+    "net": "network",
+    "size": "size",
+    "games_per_second_idle": "games/s, learner idle",
+    "games_per_second_working": "games/s, learner working",
+    "collecting_share": "share of the time at play",
+    "moves": "moves a game",
+    "kl_behaviour": "largest divergence of learner and player, nats",
 }
 
 
