@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -136,6 +136,63 @@ def ratings(
     from alphago.arena.ratings import bradley_terry
 
     _show(bradley_terry(read_pairings(folders), parse_anchors(anchor or [])), as_json)
+
+
+@app.command()
+def tune(
+    base: Annotated[str, typer.Argument(help="The bot whose search parameters are varied, e.g. max:seconds=0.25.")],
+    vary: Annotated[
+        list[str],
+        typer.Option("--vary", help="KEY=VALUE,VALUE,...: values to try, the present one first. May be given again."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the results; what is there is gone on with.")],
+    matches: Annotated[int, typer.Option("--matches", help="Short matches between two random choices.", min=1)] = 100,
+    games: Annotated[int, typer.Option("--games", help="Of each match, even.")] = 4,
+    size: Size = None,
+    rules: RulesName = None,
+    komi: Komi = None,
+    time: Time = None,
+    sims: Sims = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of choices, openings and bots.")] = 1,
+    resign: Resign = None,
+    parallel: Parallel = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try many values of many search parameters at once: every match differs in all of them, one fit tells what each gains.
+
+    The same command goes on after an interruption. Confirm the choice with `alphago match`.
+    """
+    from dataclasses import asdict
+
+    from alphago.arena.tune import Effect, effects, parse_factor, play_tuning
+
+    factors = [parse_factor(text) for text in vary]
+
+    def line(effect: Effect) -> str:
+        gain = f"{effect.elo:+.0f} Elo, +-{effect.error:.0f}" if effect.error else "(compared with)"
+        return f"{effect.key}={effect.value}: {gain}"
+
+    def tell(done: int, results: list[Any]) -> None:
+        if done % 10 == 0 or done == matches:
+            say(f"{done:,}/{matches:,} matches: " + "; ".join(line(e) for e in effects(factors, results) if e.error))
+
+    try:
+        results = play_tuning(
+            base, factors, matches, out,
+            games=games, seed=seed, parallel=parallel, threads=threads, on_match=tell,
+            size=size, rules=rules, komi=komi, time=time, simulations=sims, resign=resign,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on")
+        raise
+    found = effects(factors, results)
+    if as_json:
+        print(json.dumps({"games": len(results) * games, "effects": [asdict(effect) for effect in found]}))
+        return
+    print(f"{len(results) * games:,} games; Elo with 95 % intervals:")
+    for effect in found:
+        print(line(effect))
 
 
 def _show(found: Ratings, as_json: bool) -> None:
