@@ -15,3 +15,9 @@ def shared_data() -> Path:
     if not data.is_dir():
         pytest.skip(f"no development data: {data} is absent (ALPHAGO_SHARED names another place)")
     return data
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Quantised networks are kept in a folder of the test run, not in the user's."""
+    os.environ["ALPHAGO_CACHE"] = str(tmp_path_factory.mktemp("cache"))

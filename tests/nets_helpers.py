@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from alphago import _core
 from alphago.nets.architecture import AlphaGoPolicy, AlphaGoValue, Residual
-from alphago.nets.int8 import calibration_inputs
+from alphago.nets.calibration import playout_positions
 from alphago.nets.modules import Network, build
 
 Floats = NDArray[np.float32]
@@ -58,7 +58,7 @@ def fresh(kind: str, seed: int = 1) -> Network:
 
 def inputs(network: Network, size: int, count: int, seed: int = 3) -> tuple[Floats, Floats]:
     """Planes and globals of playout positions."""
-    planes, globals_ = calibration_inputs(network, size, count, seed)
+    planes, globals_ = playout_positions(network, size, count, seed)
     return planes, globals_
 
 

@@ -283,6 +283,59 @@ assert not any(name.startswith("openvino_telemetry") for name in sys.modules)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_an_int8_network_is_kept_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need("openvino")
+    from alphago.nets import int8
+
+    network = fresh("mish")
+    planes, globals_ = inputs(network, 5, 2)
+
+    def answer() -> list[Any]:
+        (evaluator,) = make_evaluators(network, 5, 2, runtime="openvino", precision="int8", threads=1)
+        return [array.copy() for array in arrays(evaluator.evaluate(planes, globals_))]
+
+    made: list[int] = []
+    quantized = int8.quantized
+    monkeypatch.setattr(int8, "quantized", lambda *args: made.append(1) or quantized(*args))
+    monkeypatch.setenv(int8.CACHE_VARIABLE, str(tmp_path))
+    first = answer()
+    (place,) = (tmp_path / "int8").iterdir()
+    assert same(first, answer()) and len(made) == 1
+    for damage in (b"", b"<net", b"\x00" * 1000):
+        (place / "model.xml").write_bytes(damage)
+        assert same(first, answer())
+    assert len(made) == 4
+    monkeypatch.setenv(int8.CACHE_VARIABLE, str(place / "model.xml" / "nowhere"))  # cannot be made
+    assert same(first, answer()) and len(made) == 5
+    monkeypatch.setenv(int8.CACHE_VARIABLE, "")
+    assert same(first, answer()) and len(made) == 6
+    monkeypatch.setenv(int8.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(int8, "_KEPT", 2)
+    for seed in (5, 6, 7):
+        make_evaluators(build(network.architecture, seed), 5, 2, runtime="openvino", precision="int8", threads=1)
+    assert len(list((tmp_path / "int8").iterdir())) == 2
+
+
+def test_calibration_is_on_the_network_s_own_games() -> None:
+    """Positions of all stages, drawn by the seed alone; the first of a game is the empty board."""
+    from alphago.nets.calibration import own_positions
+
+    network = fresh("mish").eval()
+
+    def logits(planes: Any, globals_: Any) -> Any:
+        with torch.no_grad():
+            return network(torch.from_numpy(planes), torch.from_numpy(globals_), None, ("policy",))["policy"].numpy()
+
+    planes, globals_ = own_positions(network, 5, 200, 8, logits)
+    assert planes.shape == (200, network.architecture.planes, 5, 5) and globals_.shape == (200, 7)
+    assert set(np.unique(planes)) <= {0.0, 1.0}
+    stones = planes[:, 1:3].sum((1, 2, 3))  # own and theirs; plane 0 is the board
+    assert stones.min() <= 2 and stones.max() > 12 and len(np.unique(stones)) > 10
+    again, _ = own_positions(network, 5, 200, 8, logits)
+    assert (planes == again).all()
+    assert (own_positions(network, 5, 200, 8, logits, seed=2)[0] != planes).any()
+
+
 # --- lower precision, on real games -------------------------------------------------------------------------------------------
 
 

@@ -104,9 +104,11 @@ class _Shared:
     def _compile(self) -> None:
         model = self.graph.model
         if self.precision == "int8":
-            from alphago.nets.int8 import quantized
+            from alphago.nets.int8 import kept, quantized
 
-            model = quantized(model, self.network, self.size, self.batch)
+            # weights that are swapped in are a learner's: they never come again
+            make = quantized if self.generation else kept
+            model = make(model, self.network, self.size, self.batch)
         config: dict[str, Any] = {
             "NUM_STREAMS": self.workers,
             "INFERENCE_NUM_THREADS": self.threads,
