@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "games": ("alphago.commands.games", "Describe, summarise and export stores of games."),
     "gtp": ("alphago.commands.gtp", "Play over the Go Text Protocol."),
     "import": ("alphago.commands.import_games", "Import SGF files, folders and archives into a file of games."),
+    "make-value-data": ("alphago.commands.value_data", "Play games that give a value network independent positions."),
     "match": ("alphago.commands.match", "Play two engines against each other: Elo, SPRT, every game kept."),
     "nets": ("alphago.commands.nets", "Make and describe network files."),
     "play": ("alphago.commands.play", "Play against the bot in the terminal."),

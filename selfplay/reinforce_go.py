@@ -22,8 +22,8 @@ from alphago.nets.architecture import NetworkError
 from alphago.nets.evaluator import Evaluator
 from alphago.nets.modules import MaskedNorm, Network
 from alphago.nets.runtimes import make_evaluators
-from alphago.nets.shipped import DEFAULT, network_file
-from alphago.nets.store import load_network, network_hash, save_network
+from alphago.nets.shipped import DEFAULT
+from alphago.nets.store import network_hash, save_network
 from alphago.seeds import game_seed
 from alphago.train.baselines import Baseline, ValueBaseline, named
 from alphago.train.episodes import Batch, Episodes
@@ -31,6 +31,7 @@ from alphago.train.folders import begin_folder
 from alphago.train.optim import OptimizerSettings, ScheduleSettings, TrainingError
 from alphago.train.policies import entropy_of, masked_log_softmax
 from alphago.train.reinforce import Evaluation, Reinforce, ReinforceSettings, Watcher
+from selfplay.networks import named_network
 from selfplay.opponents import OpponentPool
 from selfplay.policy_play import Played, Side, play_games
 
@@ -323,13 +324,11 @@ def begin(
         NetworkError: the start is no network, has no policy, or is not for this board.
         PoolError: an opponent's file is missing or changed.
     """
-    start = _network(settings.start_from, settings.size)
-    if "policy" not in start.architecture.heads:
-        raise NetworkError(f"start_from {settings.start_from!r}: a network without a policy head")
+    start = named_network(settings.start_from, settings.size, "start_from")
     digest = network_hash(start)
     manifest = {"stage": "reinforce-go", "settings": settings.model_dump(mode="json"), "start": digest}
     begin_folder(run, manifest, resume=resume)
-    learner = _network(settings.start_from, settings.size)
+    learner = named_network(settings.start_from, settings.size, "start_from")
     bf16 = settings.precision == "bf16"
     start.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     penalised = settings.learning.penalties.get(KL_START, 0) > 0
@@ -338,7 +337,8 @@ def begin(
     source = GoSource(settings, learner, pool, threads)
 
     def values() -> Baseline:
-        return ValueBaseline(GoValues(_network(settings.value_from or settings.start_from, settings.size), bf16=bf16))
+        network = named_network(settings.value_from or settings.start_from, settings.size, "value_from")
+        return ValueBaseline(GoValues(network, bf16=bf16))
 
     notes = {
         "made_by": "alphago train reinforce-go",
@@ -361,19 +361,6 @@ def begin(
     if resume:
         trainer.resume(run)
     return Task(run, trainer, measures)
-
-
-def _network(name: str, size: int) -> Network:
-    file = network_file(name, size)
-    if file is None:
-        raise NetworkError(f"start_from {name!r}: no network of that name for {size}x{size}; give a network file")
-    network, _ = load_network(file)
-    smallest, largest = network.architecture.sizes
-    if not smallest <= size <= largest:
-        raise NetworkError(
-            f"{file}: this network plays on {smallest}x{smallest} to {largest}x{largest}, not on {size}x{size}"
-        )
-    return network.eval()
 
 
 def _score_of(played: Played, black: bool) -> float:
