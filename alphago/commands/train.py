@@ -32,6 +32,7 @@ from alphago.commands.train_options import (
 from alphago.commands.train_reinforce import reinforce
 from alphago.commands.train_reinforce_go import reinforce_go
 from alphago.commands.train_rollout import rollout
+from alphago.commands.train_value import value
 
 if TYPE_CHECKING:
     from alphago.commands.train_progress import Screen
@@ -158,3 +159,4 @@ app.command()(distill)
 app.command()(rollout)
 app.command()(reinforce)
 app.command("reinforce-go")(reinforce_go)
+app.command()(value)

@@ -33,6 +33,7 @@ class Games:
         first: int64 [games + 1]: where the positions of each game begin.
         keys: of every game (`alphago.data.identity.game_key`).
         eligible: bool [positions]: positions whose move is an example.
+        last_chance: int64 [games]: the last position of each game whose move was made by chance, -1 where there is none.
         where: the files, for messages.
     """
 
@@ -41,6 +42,7 @@ class Games:
     first: NDArray[np.int64]
     keys: list[bytes]
     eligible: NDArray[np.bool_]
+    last_chance: NDArray[np.int64]
     where: str
 
     @property
@@ -151,7 +153,14 @@ def load_games(
     eligible = np.isin(chosen, codes)
     if table["full_search"].null_count < table.num_rows:
         eligible &= _full(table, first)
-    return Games(core, core_columns["size"], first, keys, eligible, where)
+    return Games(core, core_columns["size"], first, keys, eligible, _last_chance(chosen, first), where)
+
+
+def _last_chance(chosen: NDArray[np.uint8], first: NDArray[np.int64]) -> NDArray[np.int64]:
+    by_chance = np.flatnonzero(chosen == CHOOSERS.index("random"))
+    last = np.full(len(first) - 1, -1, np.int64)
+    np.maximum.at(last, np.searchsorted(first, by_chance, side="right") - 1, by_chance)
+    return last
 
 
 def _part(columns: dict[str, NDArray[Any]], name: str, game: int) -> NDArray[Any]:

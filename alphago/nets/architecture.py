@@ -49,6 +49,7 @@ class Residual(_Architecture):
             description="of the value head's hidden layer, whose rectified units tend to switch off for good"
         ),
     ] = "silu"
+    policy: Annotated[bool, pydantic.Field(description="off for a value network of its own")] = True
     outcome: bool = True
     ownership: bool = True
     score: bool = True
@@ -62,7 +63,13 @@ class Residual(_Architecture):
     @property
     def heads(self) -> tuple[str, ...]:
         """Names of the heads, in the order of `HEADS`."""
-        return ("policy", *(h for h in HEADS[1:] if getattr(self, h)))
+        return tuple(head for head in HEADS if getattr(self, head))
+
+    @pydantic.model_validator(mode="after")
+    def _has_a_head(self) -> Residual:
+        if not self.policy and (self.reply or not self.outcome):
+            raise ValueError("a network without a policy needs the outcome, and has no reply")
+        return self
 
 
 class AlphaGoPolicy(_Architecture):

@@ -198,10 +198,11 @@ class ResidualTower(nn.Module):
         )
         self.pool = GlobalPool()
         outputs = 1 + a.reply
-        self.policy_conv = ConvNorm(c, h, 1)
-        self.policy_bias = nn.Linear(3 * h, h)
-        self.policy_out = nn.Conv2d(h, outputs, 1, bias=False)
-        self.policy_pass = nn.Linear(3 * h, outputs)
+        if a.policy:
+            self.policy_conv = ConvNorm(c, h, 1)
+            self.policy_bias = nn.Linear(3 * h, h)
+            self.policy_out = nn.Conv2d(h, outputs, 1, bias=False)
+            self.policy_pass = nn.Linear(3 * h, outputs)
         self.value_conv = ConvNorm(c, h, 1)
         if a.outcome or a.score:
             self.value_hidden = nn.Linear(3 * h, a.value_hidden)
@@ -230,14 +231,15 @@ class ResidualTower(nn.Module):
         for block in self.blocks:
             x = block(x, mask)
         out: Outputs = {}
-        p = self.act(self.policy_conv(x, mask))
-        pooled = self.pool(p, mask)
-        moves = self.policy_out(self.act(p + self.policy_bias(pooled)[:, :, None, None])).flatten(2)
-        logits = torch.cat([moves, self.policy_pass(pooled)[:, :, None]], dim=2)
-        if "policy" in heads:
-            out["policy"] = logits[:, 0]
-        if "reply" in heads:
-            out["reply"] = logits[:, 1]
+        if {"policy", "reply"} & set(heads):
+            p = self.act(self.policy_conv(x, mask))
+            pooled = self.pool(p, mask)
+            moves = self.policy_out(self.act(p + self.policy_bias(pooled)[:, :, None, None])).flatten(2)
+            logits = torch.cat([moves, self.policy_pass(pooled)[:, :, None]], dim=2)
+            if "policy" in heads:
+                out["policy"] = logits[:, 0]
+            if "reply" in heads:
+                out["reply"] = logits[:, 1]
         if {"outcome", "score", "ownership"} & set(heads):
             v = self.act(self.value_conv(x, mask))
             if "ownership" in heads:

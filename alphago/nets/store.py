@@ -92,7 +92,10 @@ def load_network(path: str | os.PathLike[str]) -> tuple[Network, dict[str, Any]]
 
 def network_hash(network: Network) -> str:
     """SHA-256, in hexadecimal, of architecture and weights; provenance does not count."""
-    digest = hashlib.sha256(json.dumps(network.architecture.model_dump(), sort_keys=True).encode())
+    values = network.architecture.model_dump()
+    if values.get("policy") is True:  # networks from before this key keep their hash
+        del values["policy"]
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

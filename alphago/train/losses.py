@@ -7,7 +7,7 @@ batch on several machines is the loss of the whole.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pydantic
 import torch
@@ -26,6 +26,10 @@ class LossWeights(pydantic.BaseModel, extra="forbid", frozen=True):
     policy: Weight = 1.0
     outcome: Weight = 0.01
     """AlphaGo Zero's weight for positions of the same games (Nature 550, Methods): larger ones learn the games by heart."""
+    outcome_as: Annotated[
+        Literal["cross-entropy", "mse"],
+        pydantic.Field(description="of win, draw, loss; or the squared error of winning less losing against +1, 0, -1"),
+    ] = "cross-entropy"
     ownership: Weight = 0.15
     score: Weight = 0.02
     reply: Weight = 0.15
@@ -59,7 +63,12 @@ def losses(
     if "reply" in outputs:
         found["reply"] = _reply(outputs["reply"], targets["reply"])
     if "outcome" in outputs:
-        found["outcome"] = _cross_entropy(outputs["outcome"], _outcome_target(targets, value_target))
+        target = _outcome_target(targets, value_target)
+        if weights.outcome_as == "mse":
+            p = torch.softmax(outputs["outcome"].float(), dim=1)
+            found["outcome"] = _value(p[:, 0] - p[:, 2], target)
+        else:
+            found["outcome"] = _cross_entropy(outputs["outcome"], target)
     if "value" in outputs:
         found["value"] = _value(outputs["value"], targets["outcome"])
     if "score" in outputs:

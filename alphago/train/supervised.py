@@ -86,12 +86,16 @@ def prepare(
     watcher: Watcher | None = None,
     *,
     teach: Callable[[Batches], Source] | None = None,
+    examples: Callable[[Games, NDArray[np.bool_], bool], NDArray[np.int64]] | None = None,
+    measure_learned: bool = False,
     stage: str = "supervised",
 ) -> Task:
     """Load the games, split them, build the network and its trainer.
 
     Args:
         teach: puts other targets in the place of the games'.
+        examples: positions of the games of one side of the split (and whether it is the held-out side); None: all there are.
+        measure_learned: measure on positions that were learned from too: "learned_..." among the metrics.
         stage: name of the stage in the run's manifest.
 
     Raises:
@@ -107,8 +111,11 @@ def prepare(
         limit=data.limit,
         visits=data.visits,
     )
-    learned = games.examples(games.side_of_split(data.held_out, data.split_seed, held_out=False))
-    held_out = games.examples(games.side_of_split(data.held_out, data.split_seed, held_out=True))
+    learned, held_out = (
+        games.examples(side) if examples is None else examples(games, side, is_held_out)
+        for is_held_out in (False, True)
+        for side in (games.side_of_split(data.held_out, data.split_seed, held_out=is_held_out),)
+    )
     network = _network(settings)
     smallest, largest = network.architecture.sizes
     for size in np.unique(games.sizes).tolist():
@@ -132,7 +139,12 @@ def prepare(
 
     def evaluate(one: Network) -> dict[str, float]:
         bf16 = settings.training.precision == "bf16"
-        return measure(one, games, measured, device=place.device, bf16=bf16, threads=settings.threads).summary()
+        found = measure(one, games, measured, device=place.device, bf16=bf16, threads=settings.threads).summary()
+        if measure_learned:
+            known = spread(learned, data.measured)
+            more = measure(one, games, known, device=place.device, bf16=bf16, threads=settings.threads).summary()
+            found |= {f"learned_{name}": value for name, value in more.items()}
+        return found
 
     trainer = Trainer(
         run,
