@@ -103,3 +103,48 @@ def test_mistakes_are_named() -> None:
         Player(ROLLOUTS, size=5)
     with pytest.raises(PlayerError, match="prepared for 5x5"):
         Player(search_params({}), size=9, evaluators=[Even()])
+
+
+@pytest.mark.parametrize("rollouts", ["off", "softmax"])
+def test_more_workers_grow_the_same_tree(rollouts: str) -> None:
+    """Two batches side by side, or one after the other: rounds are backed up in the order in which they were selected."""
+
+    class RowByRow(Even):
+        """Answers that depend on a row's own planes alone, to the last bit."""
+
+        mixing = np.random.default_rng(1).normal(0, 0.3, (17 * 25, 29))
+
+        def evaluate(self, planes, globals_):  # type: ignore[no-untyped-def]
+            out = np.stack([row.ravel().astype(np.float64) @ self.mixing for row in planes]).astype(np.float32)
+            return Outputs(np.ascontiguousarray(out[:, :26]), np.ascontiguousarray(out[:, 26:]), None)
+
+    params = search_params(
+        {"leaves_in_flight": 8, "rounds_in_flight": 2, "symmetry": "random", "rollouts": rollouts, "move": "lcb"}
+    )
+    reports = []
+    for workers in (1, 2, 3):
+        player = Player(
+            params,
+            size=5,
+            evaluators=[RowByRow()],
+            more_workers=[[RowByRow()] for _ in range(workers - 1)],
+            weights=load_rollout_weights(),
+            threads=2,
+        )
+        player.new_game(seed=7)
+        player.search(150)
+        player.play(12)
+        reports.append(player.search(151))
+    for report in reports[1:]:
+        assert report.visit_counts.tolist() == reports[0].visit_counts.tolist() and report.value == reports[0].value
+
+
+def test_a_worker_s_failure_is_raised_by_the_search() -> None:
+    class Broken(Even):
+        def evaluate(self, planes, globals_):  # type: ignore[no-untyped-def]
+            raise RuntimeError("the device is gone")
+
+    params = search_params({"leaves_in_flight": 2, "rounds_in_flight": 2})
+    player = Player(params, size=5, evaluators=[Even(0.001)], more_workers=[[Broken()]])
+    with pytest.raises(RuntimeError, match="the device is gone"):
+        player.search(100_000)

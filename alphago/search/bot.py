@@ -34,7 +34,9 @@ DEFAULT_SECONDS: Final = 1.0
 _CHECKS: Final = 10
 """How often during a move it is asked whether more thinking could still change it."""
 _SHORTEST_CHECK: Final = 0.02
-_BATCH: Final = 16
+_LEAVES: Final = 8
+_WORKERS: Final = 2
+"""Threads that evaluate, at most: as many batches are in flight as `rounds_in_flight` says."""
 
 
 class BotError(AlphaGoError):
@@ -64,7 +66,7 @@ def bot_search(size: int, has_policy: bool, has_value: bool) -> SearchParams:
         "resign_off_fraction": 0.0,
     }
     if has_policy:
-        values |= {"leaves_in_flight": _BATCH // 2, "rounds_in_flight": 2, "symmetry": "random", "move": "lcb"}
+        values |= {"leaves_in_flight": _LEAVES, "rounds_in_flight": 2, "symmetry": "random", "move": "lcb"}
     else:
         values |= {"prior": "tree", "puct": "zero", "c_puct": 0.8, "rave": 300.0}
     if not has_value:
@@ -320,7 +322,8 @@ class Bot:
             self._players[size] = Player(
                 params,
                 size=size,
-                evaluators=self._evaluators[size],
+                evaluators=self._evaluators[size][:1],
+                more_workers=[[evaluator] for evaluator in self._evaluators[size][1:]],
                 weights=weights,
                 threads=self.threads,
                 memory_mib=self._memory_mib,
@@ -339,10 +342,10 @@ class Bot:
         self._evaluators[size] = make_evaluators(
             network,
             size,
-            _BATCH,
+            self.params(size).leaves_in_flight,
             runtime=self._runtime,
             precision=self._precision,
-            workers=1,
+            workers=min(_WORKERS, self.threads),
             threads=self.threads,
         )
 
