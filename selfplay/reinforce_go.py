@@ -276,7 +276,7 @@ class Measures:
         if self.source.last is not None:
             last = self.source.last
             part, _ = next(last.parts(_COMPARED))
-            batch = last.batch(episodes=part)
+            batch = last.batch(next(policy.parameters()).device, part)
             with torch.no_grad():
                 policy.eval()
                 divergence = float(policy.divergence(policy.log_probs(policy.network, batch), self.start, batch).mean())
@@ -315,9 +315,19 @@ class Task:
 
 
 def begin(
-    run: Path, settings: GoReinforceSettings, *, resume: bool, threads: int, watcher: Watcher | None = None
+    run: Path,
+    settings: GoReinforceSettings,
+    *,
+    resume: bool,
+    threads: int,
+    device: str = "cpu",
+    watcher: Watcher | None = None,
 ) -> Task:
     """Make a run, or go on with the one in its folder.
+
+    Args:
+        threads: that play.
+        device: that the policy learns on.
 
     Raises:
         TrainingError: the folder holds another run, or a run and `resume` is off.
@@ -330,15 +340,15 @@ def begin(
     begin_folder(run, manifest, resume=resume)
     learner = named_network(settings.start_from, settings.size, "start_from")
     bf16 = settings.precision == "bf16"
-    start.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    penalised = settings.learning.penalties.get(KL_START, 0) > 0
-    policy = GoPolicy(learner, start=start if penalised else None, bf16=bf16)
     pool = OpponentPool(run / POOL, most=settings.pool.most, seed=settings.seed)
     source = GoSource(settings, learner, pool, threads)
+    start.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    penalised = settings.learning.penalties.get(KL_START, 0) > 0
+    policy = GoPolicy(learner, start=start if penalised else None, bf16=bf16).to(device)
 
     def values() -> Baseline:
         network = named_network(settings.value_from or settings.start_from, settings.size, "value_from")
-        return ValueBaseline(GoValues(network, bf16=bf16))
+        return ValueBaseline(GoValues(network, bf16=bf16), device=device, steps_at_once=settings.learning.steps_at_once)
 
     notes = {
         "made_by": "alphago train reinforce-go",
@@ -356,6 +366,7 @@ def begin(
         watcher=watcher,
         after=measures,
         extras={"measures": measures},
+        device=device,
     )
     measures.trainer = trainer
     if resume:

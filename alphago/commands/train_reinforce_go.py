@@ -10,6 +10,7 @@ import typer
 
 from alphago.commands.train_options import (
     ConfigOption,
+    DeviceOption,
     JsonOption,
     OutOption,
     ResumeOption,
@@ -33,6 +34,7 @@ def reinforce_go(
         float | None, typer.Option("--penalty", help="Weight of the divergence from the start, per nat.", min=0)
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of games and opponents.")] = None,
+    device: DeviceOption = "auto",
     threads: Annotated[int | None, typer.Option("--threads", help="[default: all processors]", min=1)] = None,
     resume: ResumeOption = False,
     tensorboard: TensorboardOption = True,
@@ -45,6 +47,8 @@ def reinforce_go(
     from alphago.commands.train_progress import Screen
     from alphago.commands.train_reinforce import Told
     from alphago.machine import usable_threads
+    from alphago.train.distributed import joined
+    from alphago.train.optim import TrainingError
     from selfplay.reinforce_go import KL_START, GoReinforceSettings, begin
 
     given: dict[str, Any] = {
@@ -62,8 +66,11 @@ def reinforce_go(
     workers = threads or usable_threads()
     torch.set_num_threads(workers)
     shown = ("score", "entropy", "kl_behaviour", "moves", "episodes_per_second")
-    with Screen(run if tensorboard else None) as screen:
-        task = begin(run, settings, resume=resume, threads=workers, watcher=Told(screen, shown).updated)
+    with Screen(run if tensorboard else None) as screen, joined(device) as place:
+        if place.world > 1:
+            raise TrainingError("reinforce-go runs in one process: start it without torchrun")
+        told = Told(screen, shown).updated
+        task = begin(run, settings, resume=resume, threads=workers, device=str(place.device), watcher=told)
         task.measures.tell = screen.say
         with stops(task.trainer.stop):
             done = task.trainer.train()
