@@ -37,7 +37,7 @@ RANK = {package: rank for rank, layer in enumerate(LAYERS) for package in layer}
 
 # The controllers that know no Go: architecture search and device placement.
 GO_FREE = {"alphago.controller.nas", "alphago.controller.placement"}
-TRAINER = {f"alphago.train.{name}" for name in ("reinforce", "episodes", "baselines", "policies", "sources")}
+TRAINER = {f"alphago.train.{name}" for name in ("reinforce", "episodes", "baselines", "optim", "policies", "sources")}
 GO_FREE_MAY_IMPORT = {"alphago", "alphago.configs", "alphago.errors", "alphago.files", "alphago.messages", *TRAINER}
 
 # The command line is one layer: the roof and its rooms.

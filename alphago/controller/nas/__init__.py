@@ -1,0 +1,1 @@
+"""Neural architecture search. Knows no Go: it stands on the REINFORCE trainer alone."""

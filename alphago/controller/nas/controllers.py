@@ -1,0 +1,177 @@
+"""Policies over the decisions of a space: independent logits, and the autoregressive LSTM of Zoph and Le (2016).
+
+Both can be many at once: with R replicas every sequence belongs to the replica that its context names, no parameter is shared, and
+one update of the trainer is R updates side by side. That is how hundreds of runs of a search cost little more than one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from alphago.controller.nas.space import Space, SpaceError
+from alphago.train.episodes import Batch
+from alphago.train.policies import drawn, entropy_of, masked_log_softmax
+from alphago.train.reinforce import Evaluation
+
+
+class _Controller(nn.Module):
+    """What both have in common: sampling decision by decision, and evaluating whole sequences."""
+
+    def __init__(self, space: Space, replicas: int) -> None:
+        super().__init__()
+        self.space, self.replicas = space, replicas
+        self.widest = max(space.widths)
+        open_ = torch.zeros(len(space.widths), self.widest, dtype=torch.bool)
+        for turn, width in enumerate(space.widths):
+            open_[turn, :width] = True
+        self.register_buffer("_open", open_, persistent=False)
+
+    def start(self, contexts: Tensor) -> object:
+        """State before the first decision, of sequences of these replicas, int64 [n]."""
+        raise NotImplementedError
+
+    def step(self, turn: int, state: object, before: Tensor | None, contexts: Tensor) -> tuple[Tensor, object]:
+        """Logits [n, widest] of a decision, and the state after it; `before` are the last choices, int64 [n]."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def sample(
+        self, count: int, generator: torch.Generator, contexts: Tensor | None = None, greedy: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """See `alphago.train.policies.Sequencer`."""
+        contexts = self._contexts(count, contexts)
+        state, before = self.start(contexts), None
+        chosen: list[Tensor] = []
+        log_probs = []
+        for turn in range(len(self.space.widths)):
+            logits, state = self.step(turn, state, before, contexts)
+            masks = self._masks(turn, torch.stack(chosen, 1) if chosen else torch.zeros(count, 0, dtype=torch.int64))
+            p = masked_log_softmax(logits, masks)
+            before = drawn(p, generator, greedy)
+            chosen.append(before)
+            log_probs.append(p.gather(-1, before[:, None]).squeeze(-1))
+        return torch.stack(chosen, 1), torch.stack(log_probs, 1)
+
+    def evaluate(self, batch: Batch) -> Evaluation:
+        """See `alphago.train.reinforce.Policy`."""
+        turns = len(self.space.widths)
+        actions = batch.actions.view(batch.episodes, turns)
+        contexts = self._contexts(batch.episodes, batch.contexts)
+        found = self.space.masks(actions.numpy())
+        masks = self._open.expand(len(actions), -1, -1) if found is None else torch.from_numpy(found)
+        state, before = self.start(contexts), None
+        log_probs, entropy = [], []
+        for turn in range(turns):
+            logits, state = self.step(turn, state, before, contexts)
+            p = masked_log_softmax(logits, masks[:, turn])
+            before = actions[:, turn]
+            log_probs.append(p.gather(-1, before[:, None]).squeeze(-1))
+            entropy.append(entropy_of(p))
+        return Evaluation(torch.stack(log_probs, 1).flatten(), torch.stack(entropy, 1).flatten())
+
+    def _contexts(self, count: int, contexts: Tensor | None) -> Tensor:
+        if contexts is None or self.replicas == 1:
+            return torch.zeros(count, dtype=torch.int64)
+        return contexts
+
+    def _masks(self, turn: int, before: Tensor) -> Tensor:
+        if self.space.is_static:
+            return self._open[turn].expand(len(before), -1)
+        masks = np.zeros((len(before), self.widest), dtype=bool)
+        for row, sequence in enumerate(before.tolist()):
+            mask = self.space.allowed(sequence)
+            masks[row, : len(mask)] = mask
+        return torch.from_numpy(masks)
+
+
+class FactorisedController(_Controller):
+    """Logits of its own for every decision, whatever was decided before."""
+
+    def __init__(self, space: Space, *, replicas: int = 1) -> None:
+        super().__init__(space, replicas)
+        self.logits = nn.Parameter(torch.zeros(replicas, len(space.widths), self.widest))
+
+    def start(self, contexts: Tensor) -> object:
+        return None
+
+    def step(self, turn: int, state: object, before: Tensor | None, contexts: Tensor) -> tuple[Tensor, object]:
+        return self.logits[contexts, turn], None
+
+
+class LstmController(_Controller):
+    """An LSTM whose input is the embedding of the last choice: each decision sees all those before it.
+
+    Args:
+        hidden: units.
+        scale: standard deviation of the first output weights; small ones begin with every option alike.
+        replicas: controllers side by side.
+        seed: of the first weights.
+    """
+
+    def __init__(self, space: Space, *, hidden: int = 32, scale: float = 0.1, replicas: int = 1, seed: int = 0) -> None:
+        super().__init__(space, replicas)
+        r, turns = replicas, len(space.widths)
+        tokens = 1 + sum(space.widths)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            bound = hidden**-0.5
+            self.embedding = nn.Parameter(torch.randn(r, tokens, hidden))
+            self.inputs = nn.Parameter(torch.empty(r, hidden, 4 * hidden).uniform_(-bound, bound))
+            self.recurrent = nn.Parameter(torch.empty(r, hidden, 4 * hidden).uniform_(-bound, bound))
+            self.bias = nn.Parameter(torch.zeros(r, 4 * hidden))
+            self.heads = nn.Parameter(torch.randn(r, turns, hidden, self.widest) * scale * bound)
+            self.head_bias = nn.Parameter(torch.zeros(r, turns, self.widest))
+        self.hidden = hidden
+        # token 0 starts a sequence; then every option of every decision has one of its own
+        first = np.cumsum([1, *space.widths[:-1]])
+        self.register_buffer("_first", torch.from_numpy(first), persistent=False)
+
+    def start(self, contexts: Tensor) -> object:
+        zero = torch.zeros(len(contexts), self.hidden, dtype=self.embedding.dtype)
+        return zero, zero
+
+    def step(self, turn: int, state: object, before: Tensor | None, contexts: Tensor) -> tuple[Tensor, object]:
+        h, c = state  # type: ignore[misc]
+        token = torch.zeros_like(contexts) if before is None else self._first[turn - 1] + before
+        x = self.embedding[contexts, token]
+        gates = self._times(x, self.inputs, contexts) + self._times(h, self.recurrent, contexts) + self.bias[contexts]
+        i, f, g, o = gates.chunk(4, dim=1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        logits = self._times(h, self.heads[:, turn], contexts) + self.head_bias[contexts, turn]
+        return logits, (h, c)
+
+    def _times(self, x: Tensor, weights: Tensor, contexts: Tensor) -> Tensor:
+        """x [n, a] times each one's replica of weights [R, a, b]."""
+        if self.replicas == 1:
+            return x @ weights[0]
+        if len(x) == self.replicas and bool((contexts == torch.arange(self.replicas)).all()):
+            return torch.bmm(x[:, None], weights).squeeze(1)
+        return torch.bmm(x[:, None], weights[contexts]).squeeze(1)
+
+
+CONTROLLERS: Final = ("factorised", "lstm")
+
+
+def make_controller(
+    name: str, space: Space, *, replicas: int = 1, seed: int = 0, hidden: int = 32
+) -> FactorisedController | LstmController:
+    """A controller by its name. Raises SpaceError."""
+    if name == "factorised":
+        return FactorisedController(space, replicas=replicas)
+    if name == "lstm":
+        return LstmController(space, hidden=hidden, replicas=replicas, seed=seed)
+    raise SpaceError(f"unknown controller {name!r}: one of {', '.join(CONTROLLERS)}")
+
+
+def greedy_choices(controller: _Controller, context: int = 0) -> tuple[int, ...]:
+    """The likeliest choice at every decision, one after the other."""
+    contexts = torch.tensor([context])
+    chosen, _ = controller.sample(1, torch.Generator(), contexts, greedy=True)
+    found: NDArray[np.int64] = chosen[0].numpy()
+    return tuple(int(choice) for choice in found)

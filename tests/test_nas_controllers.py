@@ -1,0 +1,302 @@
+"""Controllers over a space: their gradient, their replicas, and the published comparison on NAS-Bench-201."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from alphago.controller.nas import nasbench201
+from alphago.controller.nas.controllers import (
+    FactorisedController,
+    LstmController,
+    greedy_choices,
+    make_controller,
+)
+from alphago.controller.nas.nasbench201 import CELLS, TableError, cell_of, index_of, load_table, synthetic_table
+from alphago.controller.nas.objective import (
+    Budget,
+    Limit,
+    Measured,
+    ObjectiveError,
+    parse_budget,
+    parse_latency,
+)
+from alphago.controller.nas.space import Choice, Group, Maybe, Repeat, Space, SpaceError
+from alphago.controller.nas.strategies import (
+    STRATEGIES,
+    Evolution,
+    Learned,
+    StrategyError,
+    default_settings,
+    make_strategy,
+)
+from alphago.controller.nas.study import run_evolution, run_random, run_reinforce
+from alphago.train.episodes import Episodes
+from alphago.train.optim import OptimizerSettings, ScheduleSettings
+from alphago.train.reinforce import Reinforce, ReinforceSettings
+from alphago.train.sources import Reward, SequenceSource
+
+TINY = Space(Group(a=Choice(1, 2), b=Choice(1, 2, 3)))
+DEEP = Space(
+    Group(width=Choice(8, 16), layers=Repeat(Group(kernel=Choice(1, 3, 5), pool=Maybe(Choice("a", "b"))), 1, 3))
+)
+
+
+def batch_of(sequences: Any, contexts: Any = None) -> Episodes:
+    sequences = np.asarray(sequences)
+    n, turns = sequences.shape
+    return Episodes(np.repeat(np.arange(n), turns), sequences.ravel(), np.zeros(n * turns), contexts=contexts)
+
+
+def test_the_gradient_is_the_closed_form() -> None:
+    """Factorised logits, one sequence with reward 2: each decision's logits move by 2 (one-hot - softmax), to 1e-6."""
+    controller = FactorisedController(TINY).double()
+    with torch.no_grad():
+        controller.logits.copy_(torch.tensor([[[0.3, -0.1, 9.0], [0.2, 0.0, -0.4]]]))  # 9 belongs to no option
+    source = SequenceSource(lambda choices, context, seed: Reward(2.0), seed=1, cache=False)
+    settings = ReinforceSettings(
+        episodes=1,
+        clip=0.0,
+        optimizer=OptimizerSettings(kind="sgd", lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0),
+        schedule=ScheduleSettings(kind="constant", warmup=0),
+    )
+    before = controller.logits.detach().clone()[0]
+    Reinforce(controller, source, settings).step()
+    moved = (controller.logits.detach()[0] - before).numpy()
+    chosen = source._asked[0]
+    for turn, width in enumerate(TINY.widths):
+        logits = before[turn, :width].numpy()
+        p = np.exp(logits) / np.exp(logits).sum()
+        assert np.abs(moved[turn, :width] - 2 * (np.eye(width)[chosen[turn]] - p)).max() < 1e-6
+    assert moved[0, 2] == 0
+
+
+@pytest.mark.parametrize("name", ["factorised", "lstm"])
+@pytest.mark.parametrize("space", [TINY, DEEP], ids=["tiny", "deep"])
+def test_sampling_and_evaluating_agree(name: str, space: Space) -> None:
+    controller = make_controller(name, space, seed=3)
+    with torch.no_grad():
+        for parameter in controller.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.3)
+    chosen, log_probs = controller.sample(64, torch.Generator().manual_seed(2))
+    for sequence in chosen.tolist():
+        space.check(sequence)
+    found = controller.evaluate(batch_of(chosen.numpy()).batch())
+    assert (found.log_probs.detach().view(chosen.shape) - log_probs).abs().max() < 1e-5
+    # what does not matter has neither probability nor entropy
+    for row, sequence in enumerate(chosen.tolist()):
+        for turn in range(len(sequence)):
+            if not space.matters(turn, sequence[:turn]):
+                assert found.log_probs.view(chosen.shape)[row, turn] == 0
+                assert found.entropy.view(chosen.shape)[row, turn] == 0
+
+
+@pytest.mark.parametrize("name", ["factorised", "lstm"])
+def test_replicas_are_runs_of_their_own(name: str) -> None:
+    """Three replicas in one trainer learn what three controllers learn apart, when they draw the same sequences."""
+    rewards = {(a, b): float(3 * a + b) for a in range(2) for b in range(3)}
+
+    def settings(episodes: int) -> ReinforceSettings:
+        # plain gradient steps, whose size is divided by the sequences of an update; Adam's epsilon would make a difference
+        sgd = OptimizerSettings(kind="sgd", lr=0.1 * episodes, momentum=0.0, nesterov=False, weight_decay=0.0)
+        return default_settings(name, episodes).model_copy(update={"optimizer": sgd})
+
+    together = make_controller(name, TINY, replicas=3, seed=5)
+    alone = [make_controller(name, TINY, seed=0) for _ in range(3)]
+    with torch.no_grad():
+        for number, one in enumerate(alone):
+            for mine, theirs in zip(one.parameters(), together.parameters(), strict=True):
+                mine.copy_(theirs[number : number + 1])
+    random = np.random.default_rng(1)
+    trainers = [Reinforce(one, SequenceSource(cache=False), settings(1)) for one in alone]
+    joint = Reinforce(together, SequenceSource(cache=False), settings(3))
+    for _ in range(5):
+        drawn = [TINY.draw(random) for _ in range(3)]
+        steps = np.zeros((3, 2))
+        steps[:, -1] = [rewards[choices] for choices in drawn]  # type: ignore[index]
+        whole = Episodes(np.repeat(np.arange(3), 2), np.ravel(drawn), steps.ravel(), contexts=np.arange(3))
+        joint.learn(whole)
+        for number, trainer in enumerate(trainers):
+            trainer.learn(Episodes(np.zeros(2, np.int64), np.array(drawn[number]), steps[number]))
+    for number, one in enumerate(alone):
+        for mine, theirs in zip(one.parameters(), together.parameters(), strict=True):
+            assert (mine - theirs[number : number + 1]).abs().max() < 1e-5
+
+
+def test_an_lstm_learns_what_depends_on_what() -> None:
+    """The reward is for two choices that agree: independent logits settle on one, an LSTM answers either."""
+    space = Space(Group(a=Choice(0, 1), b=Choice(0, 1)))
+    controller = LstmController(space, seed=1)
+    source = SequenceSource(lambda choices, _c, _s: Reward(float(choices[0] == choices[1])), seed=1)
+    settings = default_settings("lstm", 16).model_copy(update={"entropy": 0.5})
+    trainer = Reinforce(controller, source, settings)
+    for _ in range(150):
+        trainer.step()
+    chosen, _ = controller.sample(400, torch.Generator().manual_seed(0))
+    agree = chosen[:, 0] == chosen[:, 1]
+    assert agree.float().mean() > 0.9 and 0.2 < chosen[:, 0].float().mean() < 0.8
+    assert greedy_choices(controller)[0] == greedy_choices(controller)[1]
+    with pytest.raises(SpaceError, match="unknown controller 'gru': one of factorised, lstm"):
+        make_controller("gru", space)
+
+
+# --- strategies ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("space", [TINY, DEEP], ids=["tiny", "deep"])
+def test_strategies_repeat_themselves(name: str, space: Space) -> None:
+    if name == "tpe":
+        pytest.importorskip("optuna", reason="optuna is an extra: pip install 'alphago[nas]'")
+
+    def run() -> list[tuple[int, ...]]:
+        strategy = make_strategy(name, space, seed=4)
+        seen = []
+        for _ in range(25):
+            asked = strategy.ask()
+            seen += [space.check(choices) for choices in asked]
+            strategy.tell([Reward(float(sum(choices))) for choices in asked])
+        return seen
+
+    assert run() == run()
+
+
+def test_evolution_by_hand() -> None:
+    """The best of the sample has the child; the oldest dies, however good it is."""
+    evolution = Evolution(TINY, seed=1, population=3, sample=3)
+    first = []
+    for reward in (5.0, 1.0, 2.0):
+        first += evolution.ask()
+        evolution.tell([Reward(reward)])
+    (child,) = evolution.ask()
+    assert sum(a != b for a, b in zip(child, first[0], strict=True)) == 1
+    evolution.tell([Reward(0.0)])  # the best, which was the oldest, is gone
+    (child,) = evolution.ask()
+    assert sum(a != b for a, b in zip(child, first[2], strict=True)) == 1
+    with pytest.raises(StrategyError, match="sample must be 1 to the population of 3, got 4"):
+        Evolution(TINY, population=3, sample=4)
+    with pytest.raises(StrategyError, match="unknown strategy 'luck'"):
+        make_strategy("luck", TINY)
+
+
+def test_the_trainer_is_used_as_it_is() -> None:
+    strategy = Learned(TINY)
+    assert type(strategy.trainer) is Reinforce
+
+
+# --- objectives ---------------------------------------------------------------------------------------------------------
+
+
+def test_limits_and_budgets() -> None:
+    assert [parse_latency(text) for text in ("8ms", "500 us", "0.1s")] == [8.0, 0.5, 100.0]
+    for text in ("8", "ms", "-1ms", "8min", "0ms"):
+        with pytest.raises(ObjectiveError, match="a number with a unit"):
+            parse_latency(text)
+    assert parse_budget("12000s") == Budget(seconds=12000.0) and parse_budget("2h") == Budget(seconds=7200.0)
+    assert parse_budget("200") == Budget(evaluations=200)
+    for text in ("0", "1.5", "-3s", "soon"):
+        with pytest.raises(ObjectiveError, match="a budget is"):
+            parse_budget(text)
+    assert not Budget(evaluations=5).is_spent(4, 1e9) and Budget(seconds=10).is_spent(0, 10)
+    limit = Limit(8.0, slope=20.0)
+    assert limit.reward(Measured(70.0, latency_ms=7.0)) == 70 and limit.reward(Measured(70.0, latency_ms=12.0)) == 60
+    assert limit.keeps(Measured(1.0, latency_ms=8.0)) and not limit.keeps(Measured(1.0, latency_ms=8.01))
+    assert not limit.keeps(Measured(1.0))
+
+
+# --- NAS-Bench-201 ------------------------------------------------------------------------------------------------------
+
+
+def test_cells_and_their_rows() -> None:
+    assert nasbench201.space().widths == (5,) * 6
+    assert cell_of((3, 0, 1, 4, 2, 1)) == (
+        "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|skip_connect~2|"
+    )
+    rows = np.array(list(nasbench201.all_choices()))
+    assert len(rows) == CELLS and (index_of(rows) == np.arange(CELLS)).all()
+
+
+def written(path: Path, table: nasbench201.Table, lines: slice | list[int] = slice(None)) -> Path:
+    names = list(table.columns)
+    rows = np.stack([table[name] for name in names], axis=1)
+    numbers = np.arange(CELLS)[lines]
+    cells = [cell_of(choices) for choices in nasbench201.all_choices()]
+    text = "\n".join(
+        ["cell," + ",".join(names), *(f"{cells[i]}," + ",".join(map(repr, rows[i].tolist())) for i in numbers)]
+    )
+    path.write_text(text + "\n")
+    return path
+
+
+def test_tables_are_read_and_incomplete_ones_named(tmp_path: Path) -> None:
+    table = synthetic_table()
+    path = written(tmp_path / "table.csv", table, slice(None, None, -1))
+    found = load_table(path)
+    assert all((found[name] == table[name]).all() for name in table.columns)
+    (tmp_path / "table.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert (load_table(tmp_path / "table.csv.gz")[nasbench201.REWARD] == table[nasbench201.REWARD]).all()
+    with pytest.raises(TableError, match="no column 'speed'; there are"):
+        table["speed"]
+    with pytest.raises(TableError, match=r"1 of 15,625 cells are missing, such as \|none~0\|\+"):
+        load_table(written(tmp_path / "missing.csv", table, slice(1, None)))
+    text = path.read_text().splitlines()
+    for number, line, message in (
+        (5, text[6], r"bad\.csv:7: the cell .* is there twice"),
+        (5, "|what~0|,1,1,1,1,1,1", r"bad\.csv:6: no cell of NAS-Bench-201: '\|what~0\|'"),
+        (5, text[5].rsplit(",", 1)[0] + ",many", r"bad\.csv:6: latency_ms is 'many', expected a number"),
+        (0, "name,accuracy", "no table of cells"),
+    ):
+        (tmp_path / "bad.csv").write_text("\n".join([*text[:number], line, *text[number + 1 :]]))
+        with pytest.raises(TableError, match=message):
+            load_table(tmp_path / "bad.csv")
+    with pytest.raises(TableError, match="No such file"):
+        load_table(tmp_path / "nowhere.csv")
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(path.read_bytes())[:2000])
+    with pytest.raises(TableError, match="cannot be read"):
+        load_table(tmp_path / "cut.csv.gz")
+
+
+def test_runs_pay_for_what_they_see_and_nothing_more() -> None:
+    table = synthetic_table()
+    found = run_random(table, 20, seed=3, budget=2000.0)
+    seconds = table[nasbench201.SECONDS]
+    assert (found.evaluations >= 2000 // seconds.max()).all() and (found.evaluations <= 2000 / seconds.min() + 1).all()
+    again = run_random(table, 20, seed=3, budget=2000.0)
+    assert (found.cells == again.cells).all()
+    more = run_random(table, 20, seed=3, budget=8000.0)
+    assert (table[nasbench201.REWARD][more.cells] >= table[nasbench201.REWARD][found.cells]).all()
+
+
+def test_limits_are_never_broken() -> None:
+    table = synthetic_table()
+    limit = Limit(9.0)
+    for found in (
+        run_random(table, 10, limit=limit, latency="latency_ms", budget=3000.0),
+        run_reinforce(table, 10, default_settings(), limit=limit, latency="latency_ms", budget=3000.0),
+    ):
+        assert (table["latency_ms"][found.cells] <= 9.0).all()
+    none = run_random(table, 3, limit=Limit(0.5), latency="latency_ms", budget=2000.0)
+    assert (none.cells == -1).all() and np.isnan(none.judged(table)).all()
+
+
+def test_the_published_comparison(shared_data: Path) -> None:
+    """500 runs each: random search, evolution and REINFORCE within 0.15, 0.30, 0.30 points of the published means."""
+    table = load_table(shared_data / "nas" / "nasbench201.csv.gz")
+    published = {
+        "random": (93.70, 71.04, 44.57),
+        "evolution": (93.92, 71.84, 45.54),
+        "reinforce": (93.85, 71.71, 45.24),
+    }
+    found = {
+        "random": run_random(table, 500),
+        "evolution": run_evolution(table, 500),
+        "reinforce": run_reinforce(table, 500, default_settings()),
+    }
+    for name, runs in found.items():
+        means = runs.judged(table).mean(0)
+        assert (np.abs(means - published[name]) <= (0.15, 0.30, 0.30)).all(), (name, means)
