@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alphago.commands.train_curves import curves
 from alphago.commands.train_distill import distill
 from alphago.commands.train_options import (
     BatchOption,
@@ -160,3 +161,4 @@ app.command()(rollout)
 app.command()(reinforce)
 app.command("reinforce-go")(reinforce_go)
 app.command()(value)
+app.command()(curves)
