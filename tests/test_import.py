@@ -339,10 +339,10 @@ def test_statistics(tmp_path: Path) -> None:
     imported(tmp_path, f"{ONE}\n{TWO}\n(;SZ[13]KM[6.5]RE[0]DT[2016-01-01]BR[3d];B[dd];W[dj])")
     found = collect(tmp_path / "out.parquet")
     row = found.to_dict()
-    assert (row["games"], row["positions"]) == (3, 9)
+    assert (row["games"], row["positions"]) == (3, 12)  # three passes that were left out
     assert row["sizes"] == {"9": 2, "13": 1} and row["endings"] == {"passes": 2, "resign": 1}
     assert (row["black_wins"], row["white_wins"], row["no_winner"], row["black_share"]) == (1, 1, 1, 0.5)
-    assert row["moves_a_game"]["9"]["mean"] == 3.5 and row["ranks"] == {"3d": 1} and row["years"] == {"2016": 1}
+    assert row["moves_a_game"]["9"]["mean"] == 4.0 and row["ranks"] == {"3d": 1} and row["years"] == {"2016": 1}
     assert int(np.asarray(found.first_moves[9]).sum()) == 2
     json.dumps(row)
 

@@ -272,8 +272,22 @@ def test_what_is_refused_and_why(text: str, reason: str, message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
+def test_passes_that_a_counted_game_lacks_are_written_down() -> None:
+    """Servers leave out the passes that ended it; whoever is to move passes first."""
+    assert moves_of("(;SZ[9]RE[B+3.5];B[ee];W[cc])") == [(1, 40), (2, 20), (1, 81), (2, 81)]
+    assert moves_of("(;SZ[9]RE[B+3.5];B[ee];W[])") == [(1, 40), (2, 81), (1, 81)]
+    assert moves_of("(;SZ[9]RE[B+3.5];B[ee];W[];B[])") == [(1, 40), (2, 81), (1, 81)]
+    for result in ("B+R", "B+T", "?", "B+F"):
+        assert moves_of(f"(;SZ[9]RE[{result}];B[ee];W[cc])") == [(1, 40), (2, 20)]
+    row = read("(;SZ[9]RE[B+3.5];B[ee]C[0.55 0.45 0.00 1.0 v=32];W[cc])")
+    assert row["chosen_by"].tolist() == [SEARCH, HUMAN, HUMAN, HUMAN]
+    assert np.isnan(row["root_value"][1:]).all() and len(row["root_value"]) == 4
+    program = read("(;SZ[9]RE[B+3.5];B[ee]C[0.55 0.45 0.00 1.0 v=32])")
+    assert program["ended"] == "unknown" and len(program["moves"]) == 1
+
+
 def test_values_of_searches_in_comments() -> None:
-    row = read("(;SZ[9]RE[W+1.5];B[ee]C[0.55 0.45 0.00 1.0 v=32];W[cc]C[0.60 0.40 0.00 1.2 v=48];B[dd])")
+    row = read("(;SZ[9]RE[W+R];B[ee]C[0.55 0.45 0.00 1.0 v=32];W[cc]C[0.60 0.40 0.00 1.2 v=48];B[dd])")
     np.testing.assert_allclose(row["root_value"], [-0.1, 0.2, np.nan], atol=1e-6)
     assert row["chosen_by"].tolist() == [SEARCH, SEARCH, HUMAN]
     assert row["simulations"] == 80

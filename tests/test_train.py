@@ -142,9 +142,11 @@ def test_losses_by_hand() -> None:
         "ownership": torch.tensor([[[math.nan]], [[1.0]]]),
         "reply": torch.tensor([-1, 0]),
     }
-    found = losses(out, target, LossWeights(policy=1, outcome=2, ownership=3, score=4, reply=5))
+    weights = {"policy": 1, "outcome": 2, "ownership": 3, "score": 4, "reply": 5, "logits": 6}
+    found = losses(out, target, LossWeights(**weights))  # type: ignore[arg-type]
     wanted = {
         "policy": (math.log(4 / 3) + math.log(2)) / 2,
+        "logits": (math.log(4) ** 2 + math.log(2) ** 2) / 2,
         "outcome": math.log(3) / 2,
         "score": (2 - 0.5) / 2,  # Huber: 20 points are 2 units, beyond 1 linear
         "ownership": -math.log(0.75) / 2,
@@ -152,7 +154,7 @@ def test_losses_by_hand() -> None:
     }
     for name, value in wanted.items():
         assert float(found[name]) == pytest.approx(value, rel=1e-5), name
-    total = sum(w * wanted[n] for n, w in {"policy": 1, "outcome": 2, "ownership": 3, "score": 4, "reply": 5}.items())
+    total = sum(weight * wanted[name] for name, weight in weights.items())
     assert float(found["total"]) == pytest.approx(total, rel=1e-5)
 
 

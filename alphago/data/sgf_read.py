@@ -197,6 +197,14 @@ def _row(
         ended = sgf_values.Result(ended.winner, "passes")
     elif ended.ended == "passes" and not board.is_over and not (n and chosen_by[-1] == HUMAN):
         ended = sgf_values.Result(ended.winner, "unknown", ended.score)  # only people leave their last passes out
+    elif ended.ended == "passes" and not board.is_over and PROPERTY not in root:
+        # A counted game has ended by passes, which servers do not write down. They are moves like any other to learn from.
+        missing = 2 - board.consecutive_passes
+        to_move = board.to_play
+        actions = [*actions, *[size * size] * missing]
+        colors = [*colors, *[to_move, 3 - to_move][:missing]]
+        chosen_by = np.append(chosen_by, np.full(missing, HUMAN, np.uint8))
+        values = np.append(values, np.full(missing, np.nan, np.float32)).astype(np.float32) if len(values) else values
     return {
         "game_id": "",
         "index": 0,
