@@ -26,7 +26,7 @@ from alphago.controller.nas.objective import (
     parse_budget,
     parse_latency,
 )
-from alphago.controller.nas.space import Choice, Group, Maybe, Repeat, Space, SpaceError
+from alphago.controller.nas.space import Choice, Group, Links, Maybe, Repeat, Space, SpaceError
 from alphago.controller.nas.strategies import (
     STRATEGIES,
     Evolution,
@@ -45,6 +45,7 @@ TINY = Space(Group(a=Choice(1, 2), b=Choice(1, 2, 3)))
 DEEP = Space(
     Group(width=Choice(8, 16), layers=Repeat(Group(kernel=Choice(1, 3, 5), pool=Maybe(Choice("a", "b"))), 1, 3))
 )
+LINKED = Space(Repeat(Group(kernel=Choice(1, 3, 5), inputs=Links()), 3, 4))
 
 
 def batch_of(sequences: Any, contexts: Any = None) -> Episodes:
@@ -77,7 +78,7 @@ def test_the_gradient_is_the_closed_form() -> None:
 
 
 @pytest.mark.parametrize("name", ["factorised", "lstm"])
-@pytest.mark.parametrize("space", [TINY, DEEP], ids=["tiny", "deep"])
+@pytest.mark.parametrize("space", [TINY, DEEP, LINKED], ids=["tiny", "deep", "linked"])
 def test_sampling_and_evaluating_agree(name: str, space: Space) -> None:
     controller = make_controller(name, space, seed=3)
     with torch.no_grad():
@@ -143,6 +144,29 @@ def test_an_lstm_learns_what_depends_on_what() -> None:
     assert greedy_choices(controller)[0] == greedy_choices(controller)[1]
     with pytest.raises(SpaceError, match="unknown controller 'gru': one of factorised, lstm"):
         make_controller("gru", space)
+
+
+def test_links_are_decided_by_what_was_held_of_both_ends() -> None:
+    """The reward is for feeding a layer from those with its own kernel: attention learns to compare two ends."""
+    space = Space(Repeat(Group(kernel=Choice(1, 3), inputs=Links()), 3))
+
+    def evaluate(choices: tuple[int, ...], _context: int, _seed: int) -> Reward:
+        layers = space.value(choices)
+        right = [
+            (source in layer["inputs"]) == (layers[source]["kernel"] == layer["kernel"])
+            for number, layer in enumerate(layers)
+            for source in range(number)
+        ]
+        return Reward(float(np.mean(right)))
+
+    controller = LstmController(space, seed=2)
+    source = SequenceSource(evaluate, seed=2)
+    trainer = Reinforce(controller, source, default_settings("lstm", 32).model_copy(update={"entropy": 0.3}))
+    first = np.mean([trainer.step()["return"] for _ in range(5)])
+    for _ in range(250):
+        trainer.step()
+    last = np.mean([trainer.step()["return"] for _ in range(5)])
+    assert first < 0.65 and last > 0.85
 
 
 # --- strategies ---------------------------------------------------------------------------------------------------------

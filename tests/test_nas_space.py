@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alphago.controller.nas.space import Choice, Constraint, Group, Maybe, Repeat, Space, SpaceError
+from alphago.controller.nas.space import Choice, Constraint, Group, Links, Maybe, Repeat, Space, SpaceError
 
 NETWORK = Space(
     Group(
@@ -99,6 +99,23 @@ def test_constraints_mask_what_breaks_them() -> None:
     random = np.random.default_rng(1)
     for _ in range(200):
         assert space.changed(space.draw(random), random) in wanted
+
+
+def test_links_between_repetitions() -> None:
+    space = Space(Repeat(Group(kernel=Choice(1, 3), inputs=Links()), 2, 3))
+    assert [(d.name, d.link) for d in space.decisions] == [
+        ("count", None), ("0.kernel", None), ("1.kernel", None), ("1.inputs.0", (2, 1)),
+        ("2.kernel", None), ("2.inputs.0", (4, 1)), ("2.inputs.1", (4, 2)),
+    ]  # fmt: skip
+    assert space.value((1, 0, 1, 1, 0, 0, 1)) == [
+        {"kernel": 1, "inputs": []},
+        {"kernel": 3, "inputs": [0]},
+        {"kernel": 1, "inputs": [1]},
+    ]
+    assert len(everything(space)) == 4 * 2 + 8 * 8
+    for root in (Links(), Repeat(Links(), 2)):
+        with pytest.raises(SpaceError, match="links belong into a repeated part, after a decision of it"):
+            Space(root)
 
 
 def test_spaces_with_nothing_in_them() -> None:

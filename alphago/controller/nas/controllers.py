@@ -106,6 +106,9 @@ class FactorisedController(_Controller):
 class LstmController(_Controller):
     """An LSTM whose input is the embedding of the last choice: each decision sees all those before it.
 
+    A link between two repetitions of a part is decided by attention between what the LSTM held at their beginnings:
+    P(yes) = sigmoid(v tanh(W h_source + W' h_target)) (Zoph and Le 2016, section 3.3).
+
     Args:
         hidden: units.
         scale: standard deviation of the first output weights; small ones begin with every option alike.
@@ -126,6 +129,11 @@ class LstmController(_Controller):
             self.bias = nn.Parameter(torch.zeros(r, 4 * hidden))
             self.heads = nn.Parameter(torch.randn(r, turns, hidden, self.widest) * scale * bound)
             self.head_bias = nn.Parameter(torch.zeros(r, turns, self.widest))
+            self.links = {turn: d.link for turn, d in enumerate(space.decisions) if d.link is not None}
+            if self.links:
+                self.link_source = nn.Parameter(torch.empty(r, hidden, hidden).uniform_(-bound, bound))
+                self.link_target = nn.Parameter(torch.empty(r, hidden, hidden).uniform_(-bound, bound))
+                self.link_out = nn.Parameter(torch.randn(r, hidden, 1) * scale)
         self.hidden = hidden
         # token 0 starts a sequence; then every option of every decision has one of its own
         first = np.cumsum([1, *space.widths[:-1]])
@@ -133,18 +141,26 @@ class LstmController(_Controller):
 
     def start(self, contexts: Tensor) -> object:
         zero = torch.zeros(len(contexts), self.hidden, dtype=self.embedding.dtype)
-        return zero, zero
+        return zero, zero, {}
 
     def step(self, turn: int, state: object, before: Tensor | None, contexts: Tensor) -> tuple[Tensor, object]:
-        h, c = state  # type: ignore[misc]
+        h, c, held = state  # type: ignore[misc]
         token = torch.zeros_like(contexts) if before is None else self._first[turn - 1] + before
         x = self.embedding[contexts, token]
         gates = self._times(x, self.inputs, contexts) + self._times(h, self.recurrent, contexts) + self.bias[contexts]
         i, f, g, o = gates.chunk(4, dim=1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c)
+        held = {**held, turn: h} if self.links else held
         logits = self._times(h, self.heads[:, turn], contexts) + self.head_bias[contexts, turn]
-        return logits, (h, c)
+        if turn in self.links:
+            target, source = self.links[turn]
+            both = self._times(held[source], self.link_source, contexts) + self._times(
+                held[target], self.link_target, contexts
+            )
+            yes = self._times(torch.tanh(both), self.link_out, contexts)
+            logits = torch.cat([torch.zeros_like(yes), yes, logits[:, 2:]], dim=1)
+        return logits, (h, c, held)
 
     def _times(self, x: Tensor, weights: Tensor, contexts: Tensor) -> Tensor:
         """x [n, a] times each one's replica of weights [R, a, b]."""

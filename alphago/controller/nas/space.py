@@ -68,7 +68,15 @@ class Maybe:
     part: Node
 
 
-Node: TypeAlias = Choice | Group | Repeat | Maybe
+@dataclass(frozen=True)
+class Links:
+    """In a repeated part: which of the earlier repetitions feed this one, each by a yes or no of its own: a list of their numbers.
+
+    Controllers may decide them by what they remember of both ends (Zoph and Le's anchor points).
+    """
+
+
+Node: TypeAlias = Choice | Group | Repeat | Maybe | Links
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,8 @@ class Decision:
     options: tuple[Any, ...]
     needs: tuple[tuple[int, int], ...] = ()
     """(decision, least option): it matters only where these earlier decisions chose at least so."""
+    link: tuple[int, int] | None = None
+    """Of a link: the first decisions of the repetition that it feeds, and of the one that it comes from."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +226,7 @@ class Space:
 
     def value(self, choices: Sequence[int]) -> Any:
         """What the choices stand for: the nested value of the space's root."""
-        return _value(self.root, iter(self.check(choices)), True)
+        return _value(self.root, iter(self.check(choices)))
 
     def _decided(self, before: Sequence[int]) -> dict[str, Any]:
         return {
@@ -226,8 +236,14 @@ class Space:
         }
 
 
-def _compile(node: Node, name: str, needs: tuple[tuple[int, int], ...], out: list[Decision]) -> None:
-    """Append the decisions of a part."""
+def _compile(
+    node: Node,
+    name: str,
+    needs: tuple[tuple[int, int], ...],
+    out: list[Decision],
+    anchors: Sequence[int] | None = None,
+) -> None:
+    """Append the decisions of a part; `anchors` are the first decisions of the repetitions so far, this one's last."""
 
     def inside(part: str) -> str:
         return f"{name}.{part}" if name else part
@@ -238,10 +254,15 @@ def _compile(node: Node, name: str, needs: tuple[tuple[int, int], ...], out: lis
         out.append(Decision(name or "choice", node.options, needs))
     elif isinstance(node, Group):
         for key, part in node.parts.items():
-            _compile(part, inside(key), needs, out)
+            _compile(part, inside(key), needs, out, anchors)
     elif isinstance(node, Maybe):
         out.append(Decision(inside("is_there"), (False, True), needs))
-        _compile(node.part, name, (*needs, (len(out) - 1, 1)), out)
+        _compile(node.part, name, (*needs, (len(out) - 1, 1)), out, anchors)
+    elif isinstance(node, Links):
+        if anchors is None or anchors[-1] == len(out):
+            raise SpaceError(f"{name or 'the space'}: links belong into a repeated part, after a decision of it")
+        for source, start in enumerate(anchors[:-1]):
+            out.append(Decision(inside(str(source)), (False, True), needs, (anchors[-1], start)))
     else:
         least, most = node.least, node.least if node.most is None else node.most
         if not 0 <= least <= most or most < 1:
@@ -250,22 +271,26 @@ def _compile(node: Node, name: str, needs: tuple[tuple[int, int], ...], out: lis
         if most > least:
             out.append(Decision(inside("count"), tuple(range(least, most + 1)), needs))
             count = len(out) - 1
+        starts: list[int] = []
         for index in range(most):
             more = () if count is None or index < least else ((count, index - least + 1),)
-            _compile(node.part, inside(str(index)), (*needs, *more), out)
+            starts.append(len(out))
+            _compile(node.part, inside(str(index)), (*needs, *more), out, starts)
 
 
-def _value(node: Node, choices: Any, is_there: bool) -> Any:
-    """The value of a part; its choices are taken from the iterator whether or not it is there."""
+def _value(node: Node, choices: Any, index: int = 0) -> Any:
+    """The value of a part, of repetition `index`; its choices are taken from the iterator whether or not it is there."""
     if isinstance(node, Choice):
         return node.options[next(choices)]
     if isinstance(node, Group):
-        return {key: _value(part, choices, is_there) for key, part in node.parts.items()}
+        return {key: _value(part, choices, index) for key, part in node.parts.items()}
     if isinstance(node, Maybe):
         chosen = bool(next(choices))
-        value = _value(node.part, choices, is_there and chosen)
+        value = _value(node.part, choices, index)
         return value if chosen else None
+    if isinstance(node, Links):
+        return [source for source in range(index) if next(choices)]
     most = node.least if node.most is None else node.most
     count = node.least + next(choices) if most > node.least else most
-    values = [_value(node.part, choices, is_there and index < count) for index in range(most)]
+    values = [_value(node.part, choices, repetition) for repetition in range(most)]
     return values[:count]
