@@ -1,0 +1,163 @@
+"""Zoph and Le's space of layer-by-layer convolutional networks with skip connections, whose children are trained for real.
+
+The images are the 1,797 handwritten digits of 8x8 pixels that scikit-learn ships, so that the paper's algorithm runs end to end on
+a CPU: a controller proposes, a child is trained for seconds, and the cube of its validation accuracy is the reward (Zoph and Le
+2016, section 4.1).
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from alphago.controller.nas.objective import Measured
+from alphago.controller.nas.space import Choice, Choices, Group, Links, Repeat, Space
+from alphago.errors import AlphaGoError
+
+LAYERS: Final = 4
+SHARES: Final = (0.5, 0.25)
+"""Of the images: to learn from, to validate on; the rest is the test."""
+CLASSES: Final = 10
+EPOCHS: Final = 12
+LAST: Final = 3
+"""Epochs at the end whose best validation accuracy counts (paper: 5 of 50)."""
+
+
+class ImagesError(AlphaGoError):
+    """The images are not there."""
+
+
+def space(layers: int = LAYERS) -> Space:
+    """Filters, kernel and links of every layer."""
+    return Space(Repeat(Group(filters=Choice(4, 8, 12, 16), kernel=Choice(1, 3, 5), inputs=Links()), layers))
+
+
+@functools.cache
+def digits(seed: int = 0) -> dict[str, tuple[Tensor, Tensor]]:
+    """Images float [n, 1, 8, 8] in -1..1 and classes int64 [n], by part: learn, validate, test; always the same split."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise ImagesError("the space conv needs scikit-learn: pip install scikit-learn") from None
+    found: Any = load_digits()
+    order = np.random.default_rng(seed).permutation(len(found.target))
+    images = torch.from_numpy((found.images[order] / 8 - 1).astype(np.float32))[:, None]
+    classes = torch.from_numpy(found.target[order].astype(np.int64))
+    first, second = int(SHARES[0] * len(order)), int(sum(SHARES) * len(order))
+    parts = {"learn": slice(0, first), "validate": slice(first, second), "test": slice(second, None)}
+    return {name: (images[part], classes[part]) for name, part in parts.items()}
+
+
+class Child(nn.Module):
+    """The network of an architecture: the value of `space()`.
+
+    A layer reads the outputs of the layers that feed it, side by side, or the image where none does. What feeds nothing goes to
+    the classifier, which sees its mean over each quarter of the image. Convolution, batch normalisation, ReLU.
+    """
+
+    def __init__(self, layers: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self.inputs = [layer["inputs"] for layer in layers]
+        widths = [layer["filters"] for layer in layers]
+        used = {source for inputs in self.inputs for source in inputs}
+        self.outputs = [number for number in range(len(layers)) if number not in used]
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(
+                    sum(widths[source] for source in layer["inputs"]) or 1,
+                    layer["filters"],
+                    layer["kernel"],
+                    padding=layer["kernel"] // 2,
+                    bias=False,
+                ),
+                nn.BatchNorm2d(layer["filters"]),
+                nn.ReLU(),
+            )
+            for layer in layers
+        )
+        self.classifier = nn.Linear(4 * sum(widths[number] for number in self.outputs), CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [n, 10]."""
+        held: list[Tensor] = []
+        for inputs, layer in zip(self.inputs, self.layers, strict=True):
+            held.append(layer(torch.cat([held[source] for source in inputs], dim=1) if inputs else images))
+        last = functional.adaptive_avg_pool2d(torch.cat([held[number] for number in self.outputs], dim=1), 2)
+        logits: Tensor = self.classifier(last.flatten(1))
+        return logits
+
+
+def train_child(
+    layers: list[dict[str, Any]], seed: int, *, epochs: int = EPOCHS, on: str = "validate"
+) -> NDArray[np.float64]:
+    """Accuracies after every epoch, [epochs], of a child trained from scratch.
+
+    Nesterov momentum 0.9, as in the paper; a rate of 0.05 that falls to 0 by a cosine, batches of 64.
+
+    Args:
+        seed: of weights and order.
+        on: the part that accuracy is measured on.
+    """
+    parts = digits()
+    images, classes = parts["learn"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        child = Child(layers)
+        optimizer = torch.optim.SGD(child.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-4)
+        steps = epochs * -(-len(images) // 64)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        found = []
+        for _ in range(epochs):
+            child.train()
+            for chosen in torch.randperm(len(images)).split(64):
+                loss = functional.cross_entropy(child(images[chosen]), classes[chosen])
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+            found.append(accuracy(child, *parts[on]))
+    return np.array(found)
+
+
+@torch.no_grad()
+def accuracy(child: nn.Module, images: Tensor, classes: Tensor) -> float:
+    """Share of images whose class is foretold."""
+    child.eval()
+    return float((child(images).argmax(1) == classes).float().mean())
+
+
+class ConvProblem:
+    """The value is the cube of the best validation accuracy of the last epochs; the cost is the time that training took."""
+
+    def __init__(self, layers: int = LAYERS, *, epochs: int = EPOCHS) -> None:
+        self.space = space(layers)
+        self._epochs = epochs
+
+    def key(self, choices: Choices) -> str:
+        """The choices: two networks that are alike but for the order of layers count as two."""
+        return ",".join(map(str, choices))
+
+    def measure(self, choices: Choices, seed: int) -> Measured:
+        """Train the child, on one thread."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        started = time.monotonic()
+        try:
+            layers = self.space.value(choices)
+            best = float(train_child(layers, seed, epochs=self._epochs)[-LAST:].max())
+        finally:
+            torch.set_num_threads(threads)
+        parameters = sum(p.numel() for p in Child(layers).parameters())
+        more = {"accuracy": best, "parameters": float(parameters)}
+        return Measured(best**3, seconds=time.monotonic() - started, more=more)
+
+    def test_error(self, choices: Choices, seed: int = 0) -> float:
+        """Share of test images that a child trained anew gets wrong."""
+        return 1 - float(train_child(self.space.value(choices), seed, epochs=self._epochs, on="test")[-1])

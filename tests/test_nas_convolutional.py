@@ -1,0 +1,67 @@
+"""Children of the convolutional space: what feeds what, that they learn, and that a search over them repeats itself."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from alphago.controller.nas.convolutional import Child, ConvProblem, digits, space, train_child
+from alphago.controller.nas.objective import Budget
+from alphago.controller.nas.search import Search
+from alphago.controller.nas.strategies import make_strategy
+
+pytest.importorskip("sklearn", reason="scikit-learn ships the images")
+
+
+def test_what_feeds_what() -> None:
+    """Layer 1 reads layer 0, layer 2 the image, layer 3 both 0 and 1; 2 and 3 feed nothing and go to the classifier."""
+    layers = [
+        {"filters": 4, "kernel": 3, "inputs": []},
+        {"filters": 8, "kernel": 1, "inputs": [0]},
+        {"filters": 12, "kernel": 5, "inputs": []},
+        {"filters": 16, "kernel": 3, "inputs": [0, 1]},
+    ]
+    child = Child(layers)
+    assert child.outputs == [2, 3] and child.classifier.in_features == 4 * 28
+    assert [layer[0].in_channels for layer in child.layers] == [1, 4, 1, 12]  # type: ignore[index]
+    assert child(torch.zeros(5, 1, 8, 8)).shape == (5, 10)
+    convolutions = 4 * 9 + 8 * 4 + 12 * 25 + 16 * 12 * 9
+    norms, classifier = 2 * (4 + 8 + 12 + 16), 4 * 28 * 10 + 10
+    assert sum(p.numel() for p in child.parameters()) == convolutions + norms + classifier
+
+
+def test_every_architecture_is_a_network() -> None:
+    import numpy as np
+
+    random = np.random.default_rng(1)
+    found = space()
+    for _ in range(50):
+        assert Child(found.value(found.draw(random)))(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+
+
+def test_the_images_are_split_once_and_for_all() -> None:
+    parts = digits()
+    assert [len(parts[name][1]) for name in ("learn", "validate", "test")] == [898, 449, 450]
+    assert all(images.min() >= -1 and images.max() <= 1 for images, _ in parts.values())
+
+
+def test_children_learn_and_repeat_themselves() -> None:
+    layers = [{"filters": 16, "kernel": 3, "inputs": []}, {"filters": 16, "kernel": 3, "inputs": [0]}]
+    first = train_child(layers, seed=3, epochs=6)
+    assert first[-1] > 0.8 > 0.5 > 0.1
+    assert (train_child(layers, seed=3, epochs=6) == first).all()
+    assert (train_child(layers, seed=4, epochs=6) != first).any()
+
+
+def test_a_search_over_children() -> None:
+    problem = ConvProblem(2, epochs=2)
+
+    def run() -> list[float]:
+        strategy = make_strategy("reinforce", problem.space, seed=1, controller="lstm")
+        search = Search(problem, strategy, Budget(evaluations=4), seed=5)
+        assert search.run()
+        assert search.progress.best is not None and 0 < problem.test_error(search.progress.best.choices) < 1
+        return [one.measured.value for one in search.progress.tried]
+
+    values = run()
+    assert values == run() and len(set(values)) > 1
