@@ -21,3 +21,5 @@ def shared_data() -> Path:
 def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Quantised networks are kept in a folder of the test run, not in the user's."""
     os.environ["ALPHAGO_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    # Loading a network takes seconds: the tests that are about one name it.
+    os.environ["ALPHAGO_NET"] = "none"

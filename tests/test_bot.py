@@ -10,7 +10,7 @@ import pytest
 
 from alphago.go import Board
 from alphago.nets.rollout import WeightsError, read_rollout_arrays, save_rollout_weights
-from alphago.nets.shipped import network_file, rollout_file
+from alphago.nets.shipped import network_file, network_files, rollout_file
 from alphago.search.bot import Bot, BotError
 from alphago.search.levels import LEVELS, BadLevel, level_named
 from alphago.search.params import BadSearchParams
@@ -42,6 +42,18 @@ def test_without_a_network() -> None:
     assert bot.params(5).prior == "tree" and bot.params(5).rollouts == "softmax"
     assert network_file("none", 19) is None
     assert network_file("my/own.safetensors", 9) == Path("my/own.safetensors")
+
+
+def test_the_default_network_can_be_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALPHAGO_NET", "none")
+    assert network_file("default", 9) is None and network_file("my.safetensors", 9) == Path("my.safetensors")
+    monkeypatch.setenv("ALPHAGO_NET", "/my/best.safetensors")
+    assert network_file("default", 9) == Path("/my/best.safetensors") and network_file("none", 9) is None
+    assert network_files("default") == (Path("/my/best.safetensors"),)
+    monkeypatch.setenv("ALPHAGO_NET", "")
+    empty = network_file("default", 9)
+    monkeypatch.delenv("ALPHAGO_NET")
+    assert network_file("default", 9) == empty
 
 
 def test_rollout_weights_of_ones_own(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ NONE: Final = "none"
 DEFAULT: Final = "default"
 NAMES: Final = (NONE, DEFAULT)
 HANDSET: Final = "handset"
+VARIABLE: Final = "ALPHAGO_NET"
+"""The environment variable that names another default: a file, or `none`; for programs whose command line one cannot change."""
 _FOLDER: Final = Path(__file__).parent / "data"
 _NETWORKS: Final[dict[str, tuple[tuple[int, str], ...]]] = {NONE: (), DEFAULT: ()}
 """By name: (largest board size, file), smallest first."""
@@ -23,9 +25,10 @@ _ROLLOUTS: Final = {DEFAULT: "rollout-handset.safetensors", HANDSET: "rollout-ha
 
 def network_file(net: str | os.PathLike[str], size: int) -> Path | None:
     """The file that a network's name, or its path, stands for on boards of a size; None: no network."""
-    if net not in NAMES:
-        return Path(net)
-    for largest, file in _NETWORKS[os.fspath(net)]:
+    name = _chosen(net)
+    if name not in NAMES:
+        return Path(name)
+    for largest, file in _NETWORKS[name]:
         if size <= largest:
             return _FOLDER / file
     return None
@@ -33,9 +36,15 @@ def network_file(net: str | os.PathLike[str], size: int) -> Path | None:
 
 def network_files(net: str | os.PathLike[str]) -> tuple[Path, ...]:
     """All files that a name, or a path, stands for, of every board size."""
-    if net not in NAMES:
-        return (Path(net),)
-    return tuple(_FOLDER / file for _, file in _NETWORKS[os.fspath(net)])
+    name = _chosen(net)
+    if name not in NAMES:
+        return (Path(name),)
+    return tuple(_FOLDER / file for _, file in _NETWORKS[name])
+
+
+def _chosen(net: str | os.PathLike[str]) -> str:
+    name = os.fspath(net)
+    return os.environ.get(VARIABLE, "") or DEFAULT if name == DEFAULT else name
 
 
 def rollout_file(weights: str | os.PathLike[str] | None) -> Path:
