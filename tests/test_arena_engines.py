@@ -49,6 +49,9 @@ def test_sides_from_texts(tmp_path: Path) -> None:
     assert (side.name, side.level, side.net) == ("none@club:c_puct=2", "club", "none")
     side = parse_side(f"trained=max:simulations=300,weights={net}")
     assert (side.name, side.weights, side.simulations, side.settings) == ("trained", str(net), 300, {})
+    side = parse_side(f"{net}@max:precision=int8,simulations=9")
+    assert (side.precision, side.simulations, side.settings) == ("int8", 9, {})
+    side = parse_side(f"trained=max:simulations=300,weights={net}")
     before = side.identity()
     net.write_bytes(b"other")
     assert before != side.identity()
@@ -71,6 +74,7 @@ def test_sides_from_texts(tmp_path: Path) -> None:
         ("max:seconds=1,seconds=2", "seconds of a move are one number"),
         ("max:weights=nowhere.safetensors", "nowhere.safetensors: no such file"),
         ("max:weights=a,weights=b", "a side has one file of rollout weights"),
+        ("max:precision=fp8", "precision is one of auto, fp32, bf16, int8"),
         ("two words", "expected gtp:COMMAND"),
     ],
 )

@@ -39,6 +39,7 @@ SETUP_SECONDS: Final = 30.0
 _ALIAS: Final = re.compile(r"([\w.+-]+)=(.+)", re.DOTALL)
 _LEVEL: Final = re.compile(r"(?:(?P<net>.+)@)?(?P<level>[A-Za-z]+)(?::(?P<settings>.*))?")
 _GTP: Final = "gtp:"
+_PRECISIONS: Final = ("auto", "fp32", "bf16", "int8")
 
 
 class SideError(AlphaGoError):
@@ -67,6 +68,8 @@ class Side:
     """Thinking time of a bot's move, where its text says so: its own plan, with no clock of the referee's."""
     weights: str | None = None
     """File or name of rollout weights, where its text says so."""
+    precision: str = "auto"
+    """Of the network: one of `alphago.nets.runtimes.PRECISIONS`."""
 
     def identity(self) -> str:
         """What must stay the same when a match goes on: the text without the name, and what is in a bot's files."""
@@ -84,7 +87,7 @@ def parse_side(text: str) -> Side:
         FILE[@LEVEL[:KEY=VALUE,...]]      a bot with this network; level max when none is given
         NAME=...                          any of these, under a name of your own
 
-    `simulations` and `seconds` among the keys limit a move of this side alone; `weights=FILE` are its rollout weights
+    `precision=fp32|bf16|int8` is its network's; `simulations` and `seconds` among the keys limit a move of this side alone; `weights=FILE` are its rollout weights
     (`weights=handset`: those set by rule).
 
     Raises:
@@ -111,10 +114,12 @@ def parse_side(text: str) -> Side:
     texts = match["settings"].split(",") if match["settings"] is not None else []
     own = [part for part in texts if part.strip().startswith("seconds=")]
     files = [part for part in texts if part.strip().startswith("weights=")]
-    settings = parse_settings([part for part in texts if part not in (*own, *files)])
+    precisions = [part for part in texts if part.strip().startswith("precision=")]
+    settings = parse_settings([part for part in texts if part not in (*own, *files, *precisions)])
     weights = _weights(files)
-    if net in NAMES:  # what a network predicts decides which settings go together, and it is not loaded yet
-        bot_search(9, False, False).but(**{**LEVELS[level].settings, **settings})
+    if net in NAMES:  # what a file predicts decides which settings go together, and it is not loaded yet
+        has_network = bool(network_files(net))
+        bot_search(9, has_network, has_network).but(**{**LEVELS[level].settings, **settings})
     simulations = settings.pop("simulations", None)
     if not name:
         name = level if net == DEFAULT else f"{Path(net).stem}@{level}"
@@ -128,6 +133,7 @@ def parse_side(text: str) -> Side:
         simulations=simulations,
         seconds=_seconds(own),
         weights=weights,
+        precision=_precision(precisions),
     )
 
 
@@ -150,6 +156,15 @@ def _weights(texts: Sequence[str]) -> str | None:
     if path != HANDSET and not os.path.isfile(path):
         raise SideError(f"{path}: no such file, nor {HANDSET}")
     return path
+
+
+def _precision(texts: Sequence[str]) -> str:
+    if not texts:
+        return "auto"
+    found = texts[0].partition("=")[2].strip()
+    if len(texts) > 1 or found not in _PRECISIONS:
+        raise SideError(f"bad {','.join(texts)!r}: precision is one of {', '.join(_PRECISIONS)}")
+    return found
 
 
 def _seconds(texts: Sequence[str]) -> float | None:
@@ -243,6 +258,7 @@ class BotEngine:
             memory_mib=memory_mib,
             resign=resign,
             rollout_weights=side.weights,
+            precision=side.precision,
         )
         self._killed = False
 

@@ -137,8 +137,8 @@ def _fit(
 def side_text(base: Side, factors: Sequence[Factor], choice: Choice) -> str:
     """The side that plays with a choice, as `parse_side` takes it."""
     settings: dict[str, Any] = dict(base.settings)
-    for key in ("simulations", "seconds", "weights"):
-        if getattr(base, key) is not None:
+    for key in ("simulations", "seconds", "weights", "precision"):
+        if getattr(base, key) not in (None, "auto"):
             settings[key] = getattr(base, key)
     settings |= {factor.key: factor.values[value] for factor, value in zip(factors, choice, strict=True)}
     shown = ",".join(f"{key}={_shown(value)}" for key, value in settings.items())

@@ -20,7 +20,7 @@ from alphago.errors import AlphaGoError
 from alphago.go import Board
 from alphago.machine import usable_threads
 from alphago.nets.rollout import load_rollout_weights, read_rollout_arrays
-from alphago.nets.shipped import DEFAULT, network_file, rollout_file
+from alphago.nets.shipped import DEFAULT, network_file, network_files, rollout_file
 from alphago.search.levels import level_named
 from alphago.search.params import SearchParams, search_params
 from alphago.search.player import Player, Report
@@ -133,7 +133,8 @@ class Bot:
         self._begun = False
         self._low_turns = 0
         # What is wrong with the settings is said now; what a network adds to them is known when it is loaded, which takes time.
-        bot_search(9, False, False).but(**{**self.level.settings, **self._settings})
+        has_network = bool(network_files(net))
+        bot_search(9, has_network, has_network).but(**{**self.level.settings, **self._settings})
 
     # --- the game -------------------------------------------------------------------------------------------------------
 
