@@ -87,8 +87,8 @@ def parse_side(text: str) -> Side:
         FILE[@LEVEL[:KEY=VALUE,...]]      a bot with this network; level max when none is given
         NAME=...                          any of these, under a name of your own
 
-    `precision=fp32|bf16|int8` is its network's; `simulations` and `seconds` among the keys limit a move of this side alone; `weights=FILE` are its rollout weights
-    (`weights=handset`: those set by rule).
+    `precision=fp32|bf16|int8` is its network's; `simulations` and `seconds` among the keys limit a move of this side alone;
+    `weights=FILE` are its rollout weights (`weights=handset`: those set by rule).
 
     Raises:
         SideError: none of these, or no such file.
