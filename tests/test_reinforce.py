@@ -129,7 +129,7 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
 
 def test_the_gradient_is_that_of_torchrl() -> None:
     """ReinforceLoss on the same steps, with the returns given as advantages."""
-    tensordict = pytest.importorskip("tensordict", reason="torchrl is not installed: pip install 'alphago[dev]'")
+    tensordict = pytest.importorskip("tensordict", reason="torchrl is a test extra: pip install 'alphago[cross-check]'")
     objectives = pytest.importorskip("torchrl.objectives")
     modules = pytest.importorskip("torchrl.modules")
     table = Table(LOGITS)
