@@ -139,7 +139,8 @@ class GoPolicy(nn.Module):
             theirs = self.log_probs(start, batch)
         impossible = log_probs == -torch.inf
         difference = (log_probs - theirs).masked_fill(impossible, 0.0)
-        return (log_probs.exp() * difference).sum(1)
+        found: Tensor = (log_probs.exp() * difference).sum(1)
+        return found
 
 
 class GoValues(nn.Module):
@@ -162,7 +163,7 @@ class GoValues(nn.Module):
         if self._head == "value":
             value: Tensor = out.float()
             return value
-        p = out.float().softmax(1)
+        p: Tensor = out.float().softmax(1)
         return p[:, 0] - p[:, 2]
 
 

@@ -296,7 +296,12 @@ def test_an_int8_network_is_kept_and_read_again(tmp_path: Path, monkeypatch: pyt
 
     made: list[int] = []
     quantized = int8.quantized
-    monkeypatch.setattr(int8, "quantized", lambda *args: made.append(1) or quantized(*args))
+
+    def counted(*args: Any) -> Any:
+        made.append(1)
+        return quantized(*args)
+
+    monkeypatch.setattr(int8, "quantized", counted)
     monkeypatch.setenv(int8.CACHE_VARIABLE, str(tmp_path))
     first = answer()
     (place,) = (tmp_path / "int8").iterdir()

@@ -76,9 +76,8 @@ def gradient(policy: nn.Module, episodes: Episodes, baseline: Any = None, **sett
     """What one update takes from the parameters: the gradient of the loss, of one parameter tensor."""
     (parameter,) = policy.parameters()
     before = parameter.detach().clone()
-    made = ReinforceSettings(
-        **{"optimizer": SGD, "schedule": ScheduleSettings(kind="constant", warmup=0), "clip": 0.0} | settings
-    )
+    plain: dict[str, Any] = {"optimizer": SGD, "schedule": ScheduleSettings(kind="constant", warmup=0), "clip": 0.0}
+    made = ReinforceSettings(**plain | settings)
     Reinforce(policy, Fixed(episodes), made, baseline=baseline).step()
     found: NDArray[np.float64] = (before - parameter.detach()).numpy()
     with torch.no_grad():
@@ -112,7 +111,7 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
 
     def expected(logits: NDArray[np.float64]) -> float:
         p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-        return sum(p[0, a] * p[1, b] * value for (a, b), value in reward.items())
+        return float(sum(p[0, a] * p[1, b] * value for (a, b), value in reward.items()))
 
     start = np.array(LOGITS)
     p = np.exp(start) / np.exp(start).sum(1, keepdims=True)

@@ -143,7 +143,7 @@ def test_a_network_learns_to_beat_its_random_self(start: Path, tmp_path: Path) -
 
 def test_the_divergence_from_the_start(start: Path, tmp_path: Path) -> None:
     task = made(tmp_path, start)
-    episodes = task.measures.source.collect(task.trainer.policy, 4)
+    episodes = task.measures.source.collect(GoPolicy(network(), bf16=False), 4)
     batch = episodes.batch()
     policy = GoPolicy(network(), start=network(2), bf16=False)
     found = policy.evaluate(batch).penalties[KL_START].detach().numpy()
@@ -158,7 +158,7 @@ def test_the_divergence_from_the_start(start: Path, tmp_path: Path) -> None:
 
 def test_values_are_winning_less_losing(start: Path, tmp_path: Path) -> None:
     task = made(tmp_path, start)
-    batch = task.measures.source.collect(task.trainer.policy, 4).batch()
+    batch = task.measures.source.collect(GoPolicy(network(), bf16=False), 4).batch()
     values = GoValues(network(), bf16=False)(batch).detach()
     out = network()(batch.observations["planes"].float(), batch.observations["globals"], None, ("outcome",))["outcome"]
     p = out.softmax(1)

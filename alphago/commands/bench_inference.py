@@ -132,11 +132,11 @@ class _Contender:
     """Evaluators of one network, one for each worker thread, and inputs for them."""
 
     def __init__(self, network: Network, evaluators: Sequence[Evaluator], torch_threads: int, seed: int) -> None:
-        from alphago.nets.int8 import calibration_inputs
+        from alphago.nets.calibration import playout_positions
 
         self.evaluators, self.torch_threads = evaluators, torch_threads
         first = evaluators[0]
-        planes, globals_ = calibration_inputs(network, first.size, first.batch, seed)
+        planes, globals_ = playout_positions(network, first.size, first.batch, seed)
         self.buffers = [evaluator.buffers() for evaluator in evaluators]
         for buffer in self.buffers:
             buffer[0][:], buffer[1][:] = planes, globals_

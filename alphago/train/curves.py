@@ -74,7 +74,8 @@ def plot_curves(runs: Sequence[Path], path: Path, tags: Sequence[str] = ()) -> l
     """
     found = {run: read_curves(run) for run in runs}
     known = {tag for curves in found.values() for tag in curves}
-    panels = [(tag, (tag,)) for tag in tags] or list(PANELS)
+    panels: list[tuple[str, tuple[str, ...]]] = [(tag, (tag,)) for tag in tags]
+    panels = panels or list(PANELS)
     panels = [(title, tuple(tag for tag in group if tag in known)) for title, group in panels]
     panels = [(title, group) for title, group in panels if group]
     if not panels:

@@ -74,10 +74,10 @@ class Episodes:
         n = len(self.index)
         if n == 0 or self.index[0] != 0 or not np.isin(np.diff(self.index), (0, 1)).all():
             raise EpisodesError("index must count the episodes 0, 1, ... in order, with a step for each")
-        of_steps = {"actions": self.actions, "rewards": self.rewards, **self.observations}
+        of_steps: dict[str, NDArray[Any]] = {"actions": self.actions, "rewards": self.rewards, **self.observations}
         of_steps |= {} if self.masks is None else {"masks": self.masks}
         of_steps |= {} if self.log_probs is None else {"log_probs": self.log_probs}
-        of_episodes = {} if self.contexts is None else {"contexts": self.contexts}
+        of_episodes: dict[str, NDArray[Any]] = {} if self.contexts is None else {"contexts": self.contexts}
         of_episodes |= {} if self.invalid is None else {"invalid": self.invalid}
         for wanted, arrays in ((n, of_steps), (len(self), of_episodes)):
             for name, array in arrays.items():

@@ -99,11 +99,13 @@ class SequencePolicy(nn.Module):
             self.cell = nn.LSTMCell(hidden, hidden)
             self.heads = nn.ModuleList(nn.Linear(hidden, n) for n in self.choices)
         with torch.no_grad():
-            for head in self.heads:
-                head.weight.mul_(scale)
-                head.bias.zero_()
+            for layer in self.heads:
+                assert isinstance(layer, nn.Linear)
+                layer.weight.mul_(scale)
+                layer.bias.zero_()
         # token 0 starts a sequence; then every choice of every decision has one of its own
         starts = torch.tensor([1, *self.choices[:-1]]).cumsum(0)
+        self._first_token: Tensor
         self.register_buffer("_first_token", starts, persistent=False)
 
     def _step(
@@ -140,5 +142,4 @@ class SequencePolicy(nn.Module):
         return Evaluation(torch.stack(log_probs, 1).flatten(), torch.stack(entropy, 1).flatten())
 
     def _tokens(self, choice: Tensor, turn: int) -> Tensor:
-        first: Tensor = self._first_token
-        return first[turn] + choice
+        return self._first_token[turn] + choice

@@ -188,7 +188,8 @@ def _environment(settings: ReinforceRunSettings) -> tuple[nn.Module, nn.Module, 
     space = envs.single_observation_space
     if not isinstance(space, gymnasium.spaces.Box):
         raise SourceError(f"problem.env {p.env!r}: its observations are {space}, expected an array")
-    inputs, actions = math.prod(space.shape), int(envs.single_action_space.n)
+    choices: Any = envs.single_action_space  # Discrete, as the source has found
+    inputs, actions = math.prod(space.shape), int(choices.n)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         return Categorical(_layers(inputs, p.hidden, actions)), _Values(_layers(inputs, p.hidden, 1)), source

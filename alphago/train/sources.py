@@ -108,7 +108,8 @@ class VectorEnvSource:
         valid = np.stack([step["running"] for step in steps], axis=1)
 
         def flat(name: str) -> NDArray[Any]:
-            return np.stack([step[name] for step in steps], axis=1)[valid]
+            column: NDArray[Any] = np.stack([step[name] for step in steps], axis=1)[valid]
+            return column
 
         return Episodes(
             np.repeat(np.arange(n), valid.sum(axis=1)),

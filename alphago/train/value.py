@@ -21,7 +21,7 @@ from alphago.train.supervised import DataSettings, SupervisedSettings, Task, pre
 STAGE: Final = "value"
 
 
-class ValueSettings(SupervisedSettings):
+class ValueSettings(SupervisedSettings, extra="forbid", frozen=True):
     """A whole run: what `alphago train supervised` knows, and which positions are learned from."""
 
     data: DataSettings = DataSettings(stores=("runs/value-data",))

@@ -6,7 +6,7 @@ one update of the trainer is R updates side by side. That is how hundreds of run
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -29,13 +29,14 @@ class _Controller(nn.Module):
         open_ = torch.zeros(len(space.widths), self.widest, dtype=torch.bool)
         for turn, width in enumerate(space.widths):
             open_[turn, :width] = True
+        self._open: Tensor
         self.register_buffer("_open", open_, persistent=False)
 
-    def start(self, contexts: Tensor) -> object:
+    def start(self, contexts: Tensor) -> Any:
         """State before the first decision, of sequences of these replicas, int64 [n]."""
         raise NotImplementedError
 
-    def step(self, turn: int, state: object, before: Tensor | None, contexts: Tensor) -> tuple[Tensor, object]:
+    def step(self, turn: int, state: Any, before: Tensor | None, contexts: Tensor) -> tuple[Tensor, Any]:
         """Logits [n, widest] of a decision, and the state after it; `before` are the last choices, int64 [n]."""
         raise NotImplementedError
 
@@ -96,10 +97,10 @@ class FactorisedController(_Controller):
         super().__init__(space, replicas)
         self.logits = nn.Parameter(torch.zeros(replicas, len(space.widths), self.widest))
 
-    def start(self, contexts: Tensor) -> object:
+    def start(self, contexts: Tensor) -> Any:
         return None
 
-    def step(self, turn: int, state: object, before: Tensor | None, contexts: Tensor) -> tuple[Tensor, object]:
+    def step(self, turn: int, state: Any, before: Tensor | None, contexts: Tensor) -> tuple[Tensor, Any]:
         return self.logits[contexts, turn], None
 
 
@@ -137,14 +138,15 @@ class LstmController(_Controller):
         self.hidden = hidden
         # token 0 starts a sequence; then every option of every decision has one of its own
         first = np.cumsum([1, *space.widths[:-1]])
+        self._first: Tensor
         self.register_buffer("_first", torch.from_numpy(first), persistent=False)
 
-    def start(self, contexts: Tensor) -> object:
+    def start(self, contexts: Tensor) -> Any:
         zero = torch.zeros(len(contexts), self.hidden, dtype=self.embedding.dtype)
         return zero, zero, {}
 
-    def step(self, turn: int, state: object, before: Tensor | None, contexts: Tensor) -> tuple[Tensor, object]:
-        h, c, held = state  # type: ignore[misc]
+    def step(self, turn: int, state: Any, before: Tensor | None, contexts: Tensor) -> tuple[Tensor, Any]:
+        h, c, held = state
         token = torch.zeros_like(contexts) if before is None else self._first[turn - 1] + before
         x = self.embedding[contexts, token]
         gates = self._times(x, self.inputs, contexts) + self._times(h, self.recurrent, contexts) + self.bias[contexts]

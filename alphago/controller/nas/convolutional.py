@@ -116,7 +116,7 @@ def train_child(
         found = []
         for _ in range(epochs):
             child.train()
-            for chosen in torch.randperm(len(images)).split(64):
+            for chosen in torch.split(torch.randperm(len(images)), 64):
                 loss = functional.cross_entropy(child(images[chosen]), classes[chosen])
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]

@@ -136,7 +136,8 @@ def synthetic_table(seed: int = 0) -> Table:
     seconds = 40 + 12 * (choices == 2).sum(1) + 26 * (choices == 3).sum(1) + 6 * (choices == 4).sum(1)
 
     def measured(scale: float, offset: float, noise: float) -> NDArray[np.float64]:
-        return np.clip(offset + scale * (true - 93) + random.normal(0, noise, CELLS), 1.0, 99.9)
+        found: NDArray[np.float64] = np.clip(offset + scale * (true - 93) + random.normal(0, noise, CELLS), 1.0, 99.9)
+        return found
 
     columns = {
         REWARD: measured(1.6, 82.0, 0.8),
