@@ -38,7 +38,8 @@ RANK = {package: rank for rank, layer in enumerate(LAYERS) for package in layer}
 # The controllers that know no Go: architecture search and device placement.
 GO_FREE = {"alphago.controller.nas", "alphago.controller.placement"}
 TRAINER = {f"alphago.train.{name}" for name in ("reinforce", "episodes", "baselines", "optim", "policies", "sources")}
-GO_FREE_MAY_IMPORT = {"alphago", "alphago.configs", "alphago.errors", "alphago.files", "alphago.messages", *TRAINER}
+GENERAL = {f"alphago.{name}" for name in ("configs", "errors", "files", "messages", "seeds")}
+GO_FREE_MAY_IMPORT = {"alphago", *GENERAL, *TRAINER}
 
 # The command line is one layer: the roof and its rooms.
 SAME = {"alphago.commands": "alphago.cli"}

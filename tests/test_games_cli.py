@@ -31,13 +31,13 @@ def test_import_tells_what_it_did(tmp_path: Path) -> None:
     done = run("import", tmp_path, "--out", tmp_path / "out.parquet")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].startswith(f"2 games, 7 moves in {tmp_path}/out.parquet (")
+    assert lines[0].startswith(f"2 games, 8 moves in {tmp_path}/out.parquet (")
     assert lines[1] == f"2 left out, listed in {tmp_path}/out.left-out.csv:"
     assert {line.split()[1] for line in lines[2:]} == {"duplicate", "illegal"}
     again = run("import", tmp_path / "in.sgf", "--out", tmp_path / "out.parquet")
     assert again.returncode == 2 and again.stderr.count("\n") == 1 and "--force overwrites it" in again.stderr
     row = json.loads(run("import", tmp_path / "in.sgf", "--out", tmp_path / "out.parquet", "--force", "--json").stdout)
-    assert (row["games"], row["moves"], row["seen"], row["left_out"]) == (2, 7, 4, {"duplicate": 1, "illegal": 1})
+    assert (row["games"], row["moves"], row["seen"], row["left_out"]) == (2, 8, 4, {"duplicate": 1, "illegal": 1})
 
 
 def test_info(store: Path) -> None:

@@ -113,6 +113,7 @@ def test_every_option_reaches_the_architecture(tmp_path: Path) -> None:
         "value_hidden": 12,
         "activation": "silu",
         "value_activation": "mish",
+        "policy": True,
         "outcome": True,
         "ownership": False,
         "score": False,
