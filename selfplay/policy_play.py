@@ -6,7 +6,7 @@ Who moves first alternates from game to game.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from alphago import _core
 from alphago.go import BLACK, WHITE, Board
-from alphago.nets.evaluator import Evaluator
-from alphago.seeds import game_seed, mix64
+from alphago.nets.evaluator import Evaluator, Floats
+from alphago.seeds import game_seed
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,7 @@ def play_games(
     """
     games = _core.PolicyGames(start, count, max_moves)
     numbers = np.arange(count)
-    with np.errstate(over="ignore"):
-        seeds = mix64(np.uint64(game_seed(seed, 0)) + numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-    games.begin(numbers, seeds)
+    games.begin(numbers, np.array([game_seed(seed, number) for number in range(count)], dtype=np.uint64))
     workers = len(first.evaluators)
     shares = [_Worker(games, numbers[w::workers], first, second, w, record) for w in range(workers)]
     if workers == 1:
@@ -94,6 +92,19 @@ def play_games(
     black = np.sign(games.scores(numbers)).astype(np.int8)
     steps = _sorted([share.rows for share in shares]) if record else None
     return Played(np.where(is_black, black, -black), is_black, games.lengths(numbers), steps)
+
+
+def evaluated(
+    games: _core.PolicyGames, numbers: NDArray[np.int64], evaluator: Evaluator, buffers: tuple[Floats, Floats]
+) -> Iterator[tuple[NDArray[np.int64], Floats]]:
+    """Batches of these games, and the logits of each: [batch, S * S + 1], padding rows included. The inputs stay in `buffers`."""
+    planes, globals_ = buffers
+    for first in range(0, len(numbers), evaluator.batch):
+        rows = np.ascontiguousarray(numbers[first : first + evaluator.batch])
+        games.write(rows, evaluator.feature_set, planes, globals_)
+        logits = evaluator.evaluate(planes, globals_).policy
+        assert logits is not None
+        yield rows, np.ascontiguousarray(logits, dtype=np.float32)
 
 
 _Row = tuple[
@@ -133,15 +144,11 @@ class _Worker:
     def _move(self, side: int, numbers: NDArray[np.int64]) -> int:
         evaluator, temperature = self._sides[side]
         planes, globals_ = self._buffers[side]
-        for first in range(0, len(numbers), evaluator.batch):
-            rows = np.ascontiguousarray(numbers[first : first + evaluator.batch])
+        for rows, logits in evaluated(self._games, numbers, evaluator, self._buffers[side]):
             n = len(rows)
-            self._games.write(rows, evaluator.feature_set, planes, globals_)
-            logits = evaluator.evaluate(planes, globals_).policy
-            assert logits is not None
             keep = self._record and side == 0
             masks = self._games.masks(rows) if keep else None
-            actions, log_probs = self._games.play(rows, np.ascontiguousarray(logits, dtype=np.float32), temperature)
+            actions, log_probs = self._games.play(rows, logits, temperature)
             if masks is not None:
                 seen = (planes[:n].astype(np.uint8), globals_[:n].copy())
                 self.rows.append((rows, *seen, masks, actions.astype(np.int64), log_probs))

@@ -29,6 +29,7 @@ from alphago.nets.store import network_hash
 from alphago.seeds import game_seed, mix
 from alphago.train.folders import begin_folder
 from selfplay.journal import Journal
+from selfplay.policy_play import evaluated
 
 BATCH: Final = 16
 SLOTS: Final = 64
@@ -221,14 +222,8 @@ class _Worker:
             self._ended(slot)
 
     def _ask(self, side: int, slots: NDArray[np.int64]) -> None:
-        evaluator = self._evaluators[side]
-        planes, globals_ = self._buffers[side]
-        for first in range(0, len(slots), evaluator.batch):
-            rows = np.ascontiguousarray(slots[first : first + evaluator.batch])
-            self._games.write(rows, evaluator.feature_set, planes, globals_)
-            logits = evaluator.evaluate(planes, globals_).policy
-            assert logits is not None
-            self._games.play(rows, np.ascontiguousarray(logits), self._shared.settings.temperature)
+        for rows, logits in evaluated(self._games, slots, self._evaluators[side], self._buffers[side]):
+            self._games.play(rows, logits, self._shared.settings.temperature)
 
     def _ended(self, slot: int) -> None:
         # the random move must have been played, and an answer to it: a position where nobody is to move is no example

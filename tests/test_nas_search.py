@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from alphago.controller.nas.nasbench201 import REWARD, synthetic_table
 from alphago.controller.nas.objective import Budget, Limit, Measured
 from alphago.controller.nas.problems import TableProblem
-from alphago.controller.nas.search import JOURNAL, Progress, Search, SearchError, begin_folder
+from alphago.controller.nas.search import JOURNAL, Progress, Search, SearchError
 from alphago.controller.nas.space import Choice, Choices, Group, Space
 from alphago.controller.nas.strategies import make_strategy
 
@@ -149,21 +148,6 @@ def test_what_is_wrong_is_one_line(tmp_path: Path) -> None:
     (tmp_path / JOURNAL).write_text("\n".join([lines[0], "{}", *lines[1:]]) + "\n")
     with pytest.raises(SearchError, match=r"measured\.jsonl:2: damaged measurement"):
         made(99.0, tmp_path)
-
-
-def test_folders_of_searches(tmp_path: Path) -> None:
-    manifest = {"space": "nasbench201", "seed": 1}
-    begin_folder(tmp_path / "a", manifest, resume=False)
-    begin_folder(tmp_path / "a", manifest, resume=True)
-    with pytest.raises(SearchError, match="holds a search already: add --resume"):
-        begin_folder(tmp_path / "a", manifest, resume=False)
-    with pytest.raises(SearchError, match="holds another search: seed is 1, not 2"):
-        begin_folder(tmp_path / "a", manifest | {"seed": 2}, resume=True)
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "letter.txt").write_text("dear")
-    with pytest.raises(SearchError, match="is not empty and holds no search"):
-        begin_folder(tmp_path / "b", manifest, resume=False)
-    assert json.loads((tmp_path / "a" / "search.json").read_text())["space"] == "nasbench201"
 
 
 def test_a_learner_finds_more_than_chance() -> None:

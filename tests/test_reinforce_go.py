@@ -130,7 +130,7 @@ def test_a_network_learns_to_beat_its_random_self(start: Path, tmp_path: Path) -
         tmp_path,
         start,
         komi=8.5,  # black wins about half of the games of random networks
-        learning={"steps": 40, "episodes": 64, "optimizer": {"kind": "adamw", "lr": 0.01, "weight_decay": 0.0}},
+        learning={"steps": 40, "episodes": 64, "optimizer": {"kind": "adamw", "lr": 0.003, "weight_decay": 0.0}},
         pool={"add_every": 1000},
         measure={"every": 1000, "games": 2, "pool_games": 2},
     )

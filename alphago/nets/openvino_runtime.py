@@ -37,7 +37,7 @@ class Graph:
 
     Args:
         as_inputs: the weights are inputs of the model, after planes and globals, and `arrays` holds them: new ones need no
-            compilation either. OpenVINO then packs them at every call, which costs 5 to 10 % (4x48, batch 16).
+            compilation either. OpenVINO then packs them at every call, which costs a little.
     """
 
     def __init__(self, network: Network, size: int, batch: int, *, as_inputs: bool = False) -> None:

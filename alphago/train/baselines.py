@@ -41,11 +41,8 @@ class Baseline(Saved, Protocol):
         """Learn from a batch, after `predict` and the policy's update."""
 
 
-class NoBaseline:
-    """Zero: AlphaGo's first pass (Nature 529, Methods)."""
-
-    def predict(self, episodes: Episodes, returns: Floats) -> Floats:
-        return np.zeros(episodes.steps)
+class _Stateless:
+    """Learns nothing and remembers nothing."""
 
     def update(self, episodes: Episodes, returns: Floats) -> None:
         pass
@@ -55,6 +52,13 @@ class NoBaseline:
 
     def load(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         pass
+
+
+class NoBaseline(_Stateless):
+    """Zero: AlphaGo's first pass (Nature 529, Methods)."""
+
+    def predict(self, episodes: Episodes, returns: Floats) -> Floats:
+        return np.zeros(episodes.steps)
 
 
 class MovingAverage:
@@ -101,7 +105,7 @@ class MovingAverage:
         self._sum, self._updates = float(values["sum"]), int(values["updates"])
 
 
-class LeaveOneOut:
+class LeaveOneOut(_Stateless):
     """The mean return of the other episodes of the batch, of the same context (RLOO; Kool and others 2019). Alone: 0."""
 
     def predict(self, episodes: Episodes, returns: Floats) -> Floats:
@@ -111,15 +115,6 @@ class LeaveOneOut:
         others = (totals[context] - whole) / np.maximum(counts[context] - 1, 1)
         found: Floats = np.where(counts[context] > 1, others, 0.0)[episodes.index]
         return found
-
-    def update(self, episodes: Episodes, returns: Floats) -> None:
-        pass
-
-    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        return {}, {}
-
-    def load(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        pass
 
 
 class PerContext:

@@ -6,6 +6,7 @@ one update of the trainer is R updates side by side. That is how hundreds of run
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +20,7 @@ from alphago.train.policies import drawn, entropy_of, masked_log_softmax
 from alphago.train.reinforce import Evaluation
 
 
-class _Controller(nn.Module):
+class _Controller(nn.Module, ABC):
     """What both have in common: sampling decision by decision, and evaluating whole sequences."""
 
     def __init__(self, space: Space, replicas: int) -> None:
@@ -32,13 +33,13 @@ class _Controller(nn.Module):
         self._open: Tensor
         self.register_buffer("_open", open_, persistent=False)
 
+    @abstractmethod
     def start(self, contexts: Tensor) -> Any:
         """State before the first decision, of sequences of these replicas, int64 [n]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, turn: int, state: Any, before: Tensor | None, contexts: Tensor) -> tuple[Tensor, Any]:
         """Logits [n, widest] of a decision, and the state after it; `before` are the last choices, int64 [n]."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def sample(
@@ -166,10 +167,11 @@ class LstmController(_Controller):
 
     def _times(self, x: Tensor, weights: Tensor, contexts: Tensor) -> Tensor:
         """x [n, a] times each one's replica of weights [R, a, b]."""
-        if self.replicas == 1:
+        r = self.replicas
+        if r == 1:
             return x @ weights[0]
-        if len(x) == self.replicas and bool((contexts == torch.arange(self.replicas)).all()):
-            return torch.bmm(x[:, None], weights).squeeze(1)
+        if len(x) % r == 0 and bool((contexts.view(-1, r) == torch.arange(r)).all()):  # all replicas in turn: no copies
+            return torch.bmm(x.view(-1, r, x.shape[1]).transpose(0, 1), weights).transpose(0, 1).reshape(len(x), -1)
         return torch.bmm(x[:, None], weights[contexts]).squeeze(1)
 
 

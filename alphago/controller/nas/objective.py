@@ -49,8 +49,7 @@ class Problem(Protocol):
 class Limit:
     """A latency that answers may not exceed, and what a search learns of those that do.
 
-    The reward is the value less `slope` times the relative excess: a hinge (Tan and others' MnasNet uses a product; the hinge finds
-    better answers under the limit on NAS-Bench-201, docs/nas.md).
+    The reward is the value less `slope` times the relative excess: a hinge, where MnasNet (Tan and others 2019) has a product.
     """
 
     latency_ms: float

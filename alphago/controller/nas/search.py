@@ -24,10 +24,7 @@ from alphago.files import write_atomically
 from alphago.seeds import game_seed
 from alphago.train.sources import Reward
 
-MANIFEST: Final = "search.json"
 JOURNAL: Final = "measured.jsonl"
-RESULT: Final = "result.json"
-FORMAT: Final = 1
 PATIENCE: Final = 500
 """Batches in a row without anything new, after which a search has converged."""
 
@@ -232,34 +229,6 @@ def _attempt(problem: Problem, choices: Choices, seed: int) -> tuple[Measured, s
 
 
 # --- the folder -----------------------------------------------------------------------------------------------------------
-
-
-def begin_folder(folder: Path, manifest: dict[str, Any], *, resume: bool) -> None:
-    """Make a search's folder, or check that the one that is there is of this very search.
-
-    Raises:
-        SearchError: it holds another search, or a search and `resume` is off.
-    """
-    path = folder / MANIFEST
-    wanted = json.loads(json.dumps({"format": FORMAT, **manifest}))
-    if path.exists():
-        if not resume:
-            raise SearchError(
-                f"{folder} holds a search already: add --resume to go on with it, or choose another --out"
-            )
-        try:
-            old = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise SearchError(f"{path}: not JSON: {error}") from None
-        for key in [*wanted, *(old if isinstance(old, dict) else ())]:
-            was = old.get(key) if isinstance(old, dict) else None
-            if was != wanted.get(key):
-                raise SearchError(f"{folder} holds another search: {key} is {was!r}, not {wanted.get(key)!r}")
-    elif folder.exists() and any(folder.iterdir()):
-        raise SearchError(f"{folder} is not empty and holds no search ({MANIFEST}): choose another --out")
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, (json.dumps(wanted, indent=1) + "\n").encode(), SearchError)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

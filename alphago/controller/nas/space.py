@@ -5,7 +5,7 @@
             blocks=Choice(2, 4, 6),
             layers=Repeat(Group(kernel=Choice(1, 3), pool=Maybe(Choice("mean", "max"))), 1, 3),
         ),
-        constraints=(Constraint("at most 12 filters", lambda found: found.get("blocks", 0) <= 4),),
+        constraints=(Constraint("at most 4 blocks", lambda found: found.get("blocks", 0) <= 4),),
     )
 
 Every space is a fixed list of decisions. One that an earlier choice has made pointless (the layers beyond the number chosen, the

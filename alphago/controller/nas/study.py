@@ -1,7 +1,7 @@
 """The published comparison on NAS-Bench-201: many runs of a strategy under one budget, and the mean of what they found.
 
 A run sees 12-epoch validation accuracies of CIFAR-10 and pays the seconds that training took; when 12,000 are spent, the best it
-has seen is judged by its accuracies after 200 epochs on three data sets (Dong and Yang 2020, table 5). A cell that is tried again
+has seen is judged by its accuracies after 200 epochs on three data sets (Dong and Yang 2020). A cell that is tried again
 is paid for again.
 """
 
@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alphago.controller.nas.controllers import make_controller
-from alphago.controller.nas.nasbench201 import BUDGET_SECONDS, JUDGED, REWARD, SECONDS, Table, index_of, space
+from alphago.controller.nas.nasbench201 import BUDGET_SECONDS, JUDGED, LATENCY, REWARD, SECONDS, Table, index_of, space
 from alphago.controller.nas.objective import Limit, Measured
-from alphago.controller.nas.strategies import Evolution, RandomSearch, Strategy
-from alphago.train.baselines import MovingAverage, PerContext
-from alphago.train.reinforce import Reinforce, ReinforceSettings
+from alphago.controller.nas.replay import ReplaySource
+from alphago.controller.nas.space import Choices
+from alphago.controller.nas.strategies import Evolution, Learning, RandomSearch, Strategy, StrategyError
+from alphago.train.baselines import Baseline, MovingAverage, NoBaseline, PerContext
+from alphago.train.reinforce import Reinforce
 from alphago.train.sources import Reward, SequenceSource
 
 
@@ -65,6 +67,11 @@ class _Runs:
             self.best[run], self.cells[run] = value, cell
         return reward
 
+    def keeps(self, choices: Choices, _run: int) -> bool:
+        """Whether a cell keeps the limit; the table knows without training."""
+        assert self._latency is not None and self._limit is not None
+        return bool(self._latency[index_of(np.array([choices]))[0]] <= self._limit.latency_ms)
+
     def found(self) -> Found:
         return Found(self.cells, self.evaluations)
 
@@ -78,7 +85,7 @@ def run_strategy(
     budget: float = BUDGET_SECONDS,
     reward: str = REWARD,
     limit: Limit | None = None,
-    latency: str = "latency_ms_gold_6226",
+    latency: str = LATENCY,
 ) -> Found:
     """Runs of a strategy that proposes one cell at a time, one after the other; `make` takes a run's seed."""
     books = _Runs(table, runs, budget, reward, limit, latency)
@@ -107,42 +114,48 @@ def run_evolution(
     return run_strategy(table, make, runs, seed=seed, **more)  # type: ignore[arg-type]
 
 
-def run_reinforce(
+def run_learned(
     table: Table,
     runs: int,
-    settings: ReinforceSettings,
+    learning: Learning,
     *,
     controller: str = "factorised",
-    decay: float = 0.9,
     seed: int = 0,
     budget: float = BUDGET_SECONDS,
     reward: str = REWARD,
     limit: Limit | None = None,
-    latency: str = "latency_ms_gold_6226",
-    scale: float = 1.0,
+    latency: str = LATENCY,
+    screen: bool = False,
 ) -> Found:
     """Runs of the REINFORCE trainer side by side: a replica of the controller for each, one trainer, one sequence a run and update.
 
     Args:
-        settings: of one run; its episodes are those of a run and update.
-        decay: of every run's own moving-average baseline.
-        scale: rewards are multiplied by it.
+        screen: cells that break the limit are not trained but drawn again, by what the table says of their latency.
+
+    Raises:
+        StrategyError: `screen` without a limit, or without replay in the learning.
     """
     books = _Runs(table, runs, budget, reward, limit, latency)
     cells = space()
     policy = make_controller(controller, cells, replicas=runs, seed=seed)
-    source = SequenceSource(seed=seed, contexts=range(runs), cache=False)
-    each = settings.episodes
-    trainer = Reinforce(
-        policy,
-        source,
-        settings.model_copy(update={"episodes": runs * each, "clip": 0.0}),
-        baseline=PerContext(lambda: MovingAverage(decay)),
-    )
+    source: SequenceSource
+    baseline: Baseline
+    if screen and (limit is None or learning.replay is None):
+        raise StrategyError("a study screens cells by a limit, in learning with replay")
+    if learning.replay is None:
+        source = SequenceSource(seed=seed, contexts=range(runs), cache=False)
+        baseline = PerContext(lambda: MovingAverage(learning.decay))
+    else:
+        accept = books.keeps if screen else None
+        source = ReplaySource(learning.replay, seed=seed, contexts=range(runs), accept=accept)
+        baseline = NoBaseline()
+    each = learning.settings.episodes
+    settings = learning.settings.model_copy(update={"episodes": runs * each, "clip": 0.0, "steps_at_once": 1 << 20})
+    trainer = Reinforce(policy, source, settings, baseline=baseline)
     while not all(map(books.is_over, range(runs))):
         asked = source.ask(policy, runs * each)
         found = index_of(np.array([choices for _, choices, _ in asked])).tolist()
         for (number, _, run), cell in zip(asked, found, strict=True):
-            source.tell(number, Reward(scale * books.pay(run, cell)))
+            source.tell(number, Reward(books.pay(run, cell)))
         trainer.learn(source.episodes())
     return books.found()
