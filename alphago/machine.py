@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from pathlib import Path
 
 
 def usable_threads() -> int:
@@ -12,6 +13,16 @@ def usable_threads() -> int:
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def cpuinfo(*keys: str) -> str | None:
+    """The first value of one of these keys in /proc/cpuinfo; None elsewhere than on Linux."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    return next((value.strip() for key, value in pairs if key.strip() in keys), None)
 
 
 def seconds_of(text: str) -> float:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from alphago.arena.engines import parse_side
 from alphago.arena.journal import read_journal
 from alphago.arena.ladder import LadderError, folder_of, parse_players, read_pairings, schedule
+from alphago.arena.sides import parse_side
 from alphago.data import read_shard
 from arena_helpers import fake
 from conftest import ROOT

@@ -11,13 +11,15 @@ import pytest
 
 from alphago import _core
 from alphago.arena.client import EngineCrashed
-from alphago.arena.engines import RESIGN, BotEngine, GtpEngine, SideError, parse_side, parse_sides
+from alphago.arena.engines import RESIGN, BotEngine, GtpEngine
 from alphago.arena.limits import BadLimits, Limits, SideClock, Turn, share_of_game
 from alphago.arena.match import Match, match_settings
 from alphago.arena.openings import BALANCE, LONGEST, SHORTEST, OpeningError, Openings
+from alphago.arena.sides import SideError, parse_side, parse_sides
 from alphago.arena.symmetry import action_maps, canonical_position, game_key
 from alphago.errors import AlphaGoError
 from alphago.go import Board, Rules
+from alphago.nets import shipped
 from alphago.search.bot import Bot
 from arena_helpers import fake
 
@@ -296,6 +298,14 @@ def test_generated_openings_are_distinct_short_fair_and_repeatable() -> None:
         report = judge.choose(simulations=2000).report
         assert report is not None
         assert BALANCE[0] - 0.06 <= (1 + report.value) / 2 <= BALANCE[1] + 0.06
+
+
+def test_openings_do_not_depend_on_what_ships(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A seed names the same openings tomorrow: networks and learned rollout weights have no say in them."""
+    wanted = [Openings(9, RULES, 7, seed=3).get(k) for k in range(3)]
+    monkeypatch.delenv("ALPHAGO_NET")
+    monkeypatch.setitem(shipped._ROLLOUTS, "default", "no such file")
+    assert [Openings(9, RULES, 7, seed=3).get(k) for k in range(3)] == wanted
 
 
 def test_openings_that_run_out_come_again() -> None:

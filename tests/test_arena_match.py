@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from alphago.arena.engines import parse_side
 from alphago.arena.game import GameRecord, dead_stones, play_game
 from alphago.arena.journal import Journal, JournalError, read_journal
 from alphago.arena.limits import Limits, Turn
 from alphago.arena.match import Match, MatchError, game_seed, match_settings, play_stored
+from alphago.arena.sides import parse_side
 from alphago.arena.stats import Sprt, elo_of
 from alphago.arena.summary import Summary, duplicates
 from alphago.data import read_shard, validate

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alphago.arena.engines import parse_side
 from alphago.arena.match import MatchError
+from alphago.arena.sides import parse_side
 from alphago.arena.tune import (
     Factor,
     Result,

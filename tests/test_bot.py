@@ -14,7 +14,7 @@ from alphago.nets.shipped import network_file, network_files, rollout_file
 from alphago.search.bot import Bot, BotError
 from alphago.search.levels import LEVELS, BadLevel, level_named
 from alphago.search.params import BadSearchParams
-from alphago.search.player import PlayerError
+from alphago.search.player import PlayerError, Report
 
 PASS = 25
 
@@ -31,7 +31,7 @@ def test_every_level_chooses_a_legal_move() -> None:
         choice = bot.choose(seconds=0.05)
         assert Board(5, komi=0.5).is_legal(choice.action), name
         assert choice.report is not None and choice.report.simulations > 0
-        limit = LEVELS[name].simulations
+        limit = LEVELS[name].rollout_simulations
         if limit is not None:
             assert choice.report.simulations <= limit
 
@@ -54,6 +54,33 @@ def test_the_default_network_can_be_named_by_the_environment(monkeypatch: pytest
     empty = network_file("default", 9)
     monkeypatch.delenv("ALPHAGO_NET")
     assert network_file("default", 9) == empty
+
+
+def test_a_level_plays_with_the_network_it_was_measured_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the caller, or the environment, names another one."""
+    monkeypatch.delenv("ALPHAGO_NET")
+    assert Bot("club").network is None and Bot("club", net="small").network is not None
+    few, many = (choose_at(Bot("expert", net=net, threads=1, memory_mib=64)) for net in ("default", "none"))
+    assert few.simulations == LEVELS["expert"].network_simulations
+    assert many.simulations == LEVELS["expert"].rollout_simulations
+    monkeypatch.setenv("ALPHAGO_NET", "none")
+    assert Bot("expert").network is None and Bot("master").network is None
+
+
+def choose_at(bot: Bot) -> Report:
+    bot.new_game(Board(5, komi=0.5))
+    report = bot.choose().report
+    assert report is not None
+    return report
+
+
+def test_levels_share_networks_and_not_each_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ALPHAGO_NET")
+    best = Bot("max", threads=1, memory_mib=64)
+    network, evaluators = best.network, best.evaluators(9)
+    master, expert = best.with_level("master"), best.with_level("expert")
+    assert master.network is network and master.evaluators(9) is evaluators
+    assert expert.network is not network and expert.evaluators(9) is not evaluators
 
 
 def test_rollout_weights_of_ones_own(tmp_path: Path) -> None:

@@ -91,6 +91,27 @@ def test_every_size(runtime: str, precision: str, size: int) -> None:
     close(found, expected(network, planes, globals_), 1e-3 if torch.cuda.is_available() else 1e-5)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_many_threads_make_evaluators_at_once(precision: str) -> None:
+    """As the engines of a match do; and what they print afterwards is printed."""
+    need("openvino")
+    networks = [fresh("residual"), fresh("pooled")] * 2
+    made: dict[int, Evaluator] = {}
+
+    def make(number: int) -> None:
+        made[number] = make_evaluators(networks[number], 5, 2, runtime="openvino", precision=precision, threads=1)[0]
+
+    streams = sys.stdout, sys.stderr
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(len(networks))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (sys.stdout, sys.stderr) == streams
+    planes, globals_ = inputs(networks[0], 5, 2)
+    assert same(arrays(made[0].evaluate(planes, globals_)), arrays(made[2].evaluate(planes, globals_)))
+
+
 @pytest.mark.parametrize(("runtime", "precision"), RUNS)
 def test_padding_determinism_and_clones(runtime: str, precision: str) -> None:
     """A row's answer depends on neither the other rows, nor the call, nor the clone, nor what runs at the same time."""
@@ -201,7 +222,14 @@ def test_auto_says_what_it_stands_for(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = {"openvino", "nncf"}
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in installed else None)
     monkeypatch.setattr(runtimes, "cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(runtimes, "cpu_has_int8", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose() == ("openvino", "int8")
+    assert choose(swappable=True) == ("openvino", "bf16")
+    installed.remove("nncf")
+    assert choose() == ("openvino", "bf16")
+    installed.add("nncf")
+    monkeypatch.setattr(runtimes, "cpu_has_int8", lambda: False)
     assert choose() == ("openvino", "bf16")
     assert choose("torch") == ("torch", "bf16")
     assert choose("auto", "int8") == ("openvino", "int8")

@@ -1,17 +1,11 @@
 """The two kinds of engine that a match knows, behind one interface: our own bots in this process, and any GTP program.
 
-A side of a match is named by one text (`parse_side`); every game at a time has an engine of its own for each side.
+Every game at a time has an engine of its own for each side (`alphago.arena.sides`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from alphago.arena.client import (
     EngineCrashed,
@@ -19,16 +13,13 @@ from alphago.arena.client import (
     EngineGarbled,
     EngineReplied,
     GtpProcess,
-    split_command,
 )
 from alphago.arena.limits import Limits, Turn, share_of_game
+from alphago.arena.sides import Side
 from alphago.errors import AlphaGoError
 from alphago.go import BLACK, BadCoordinate, Board, action_to_gtp, gtp_to_action
-from alphago.messages import did_you_mean
-from alphago.nets.shipped import DEFAULT, HANDSET, NAMES, network_files, rollout_file
-from alphago.search.bot import Bot, bot_search
+from alphago.search.bot import EXTENSION, Bot
 from alphago.search.levels import LEVELS
-from alphago.search.params import parse_settings
 
 RESIGN: Final = -1
 START_SECONDS: Final = 120.0
@@ -36,168 +27,9 @@ START_SECONDS: Final = 120.0
 SETUP_SECONDS: Final = 30.0
 """Time of every command that is not a move of its own."""
 
-_ALIAS: Final = re.compile(r"([\w.+-]+)=(.+)", re.DOTALL)
-_LEVEL: Final = re.compile(r"(?:(?P<net>.+)@)?(?P<level>[A-Za-z]+)(?::(?P<settings>.*))?")
-_GTP: Final = "gtp:"
-_PRECISIONS: Final = ("auto", "fp32", "bf16", "int8")
-
-
-class SideError(AlphaGoError):
-    """A text that names no engine; the message says what would be right."""
-
 
 class EngineUnfit(AlphaGoError):
     """An engine that cannot play such games at all: the board size or the komi."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side of a match."""
-
-    name: str
-    text: str
-    """What `parse_side` was given."""
-    command: str | None = None
-    """Of a GTP program; None for a bot of ours."""
-    level: str = "max"
-    net: str = DEFAULT
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    simulations: int | None = None
-    """Of a bot, where its text says so."""
-    seconds: float | None = None
-    """Thinking time of a bot's move, where its text says so: its own plan, with no clock of the referee's."""
-    weights: str | None = None
-    """File or name of rollout weights, where its text says so."""
-    precision: str = "auto"
-    """Of the network: one of `alphago.nets.runtimes.PRECISIONS`."""
-
-    def identity(self) -> str:
-        """What must stay the same when a match goes on: the text without the name, and what is in a bot's files."""
-        text = self.text.removeprefix(f"{self.name}=")
-        files = () if self.command is not None else (*network_files(self.net), rollout_file(self.weights))
-        return text + "".join(f" sha256:{_digest(file)}" for file in files)
-
-
-def parse_side(text: str) -> Side:
-    """A side from its text.
-
-        gtp:COMMAND                       a program that speaks GTP; the command line is split as a shell would
-        LEVEL[:KEY=VALUE,...]             a bot with the default network: beginner to max, with search parameters changed
-        none@LEVEL[:KEY=VALUE,...]        a bot without a network
-        FILE[@LEVEL[:KEY=VALUE,...]]      a bot with this network; level max when none is given
-        NAME=...                          any of these, under a name of your own
-
-    `precision=fp32|bf16|int8` is its network's; `simulations` and `seconds` among the keys limit a move of this side alone;
-    `weights=FILE` are its rollout weights (`weights=handset`: those set by rule).
-
-    Raises:
-        SideError: none of these, or no such file.
-        BadSearchParams, EngineCrashed: a bad key or value; a command line that cannot be split.
-    """
-    name, rest = "", text.strip()
-    if alias := _ALIAS.fullmatch(rest):
-        name, rest = alias[1], alias[2]
-    if rest.startswith(_GTP):
-        command = rest.removeprefix(_GTP).strip()
-        return Side(name or os.path.basename(split_command(command)[0]), text, command=command)
-    match = _LEVEL.fullmatch(rest)
-    if match is None or (match["net"] is None and match["level"] not in LEVELS and _is_file(rest)):
-        return Side(name or Path(_existing(rest)).stem, text, net=rest)
-    level, net = match["level"], match["net"] or DEFAULT
-    if level not in LEVELS:
-        raise SideError(
-            f"bad side {text!r}: no level {level!r}{did_you_mean(level, LEVELS)} and no such file; "
-            f"expected gtp:COMMAND, a network file, or a level: {', '.join(LEVELS)}"
-        )
-    if net not in NAMES:
-        _existing(net)
-    texts = match["settings"].split(",") if match["settings"] is not None else []
-    own = [part for part in texts if part.strip().startswith("seconds=")]
-    files = [part for part in texts if part.strip().startswith("weights=")]
-    precisions = [part for part in texts if part.strip().startswith("precision=")]
-    settings = parse_settings([part for part in texts if part not in (*own, *files, *precisions)])
-    weights = _weights(files)
-    if net in NAMES:  # what a file predicts decides which settings go together, and it is not loaded yet
-        has_network = bool(network_files(net))
-        bot_search(9, has_network, has_network).but(**{**LEVELS[level].settings, **settings})
-    simulations = settings.pop("simulations", None)
-    if not name:
-        name = level if net == DEFAULT else f"{Path(net).stem}@{level}"
-        name += f":{match['settings']}" if match["settings"] else ""
-    return Side(
-        name,
-        text,
-        level=level,
-        net=net,
-        settings=settings,
-        simulations=simulations,
-        seconds=_seconds(own),
-        weights=weights,
-        precision=_precision(precisions),
-    )
-
-
-def parse_sides(texts: Sequence[str]) -> list[Side]:
-    """Sides with names of their own: a name that comes again gets #2, #3. Raises as `parse_side`."""
-    sides, seen = [], dict[str, int]()
-    for text in texts:
-        side = parse_side(text)
-        seen[side.name] = count = seen.get(side.name, 0) + 1
-        sides.append(Side(**{**vars(side), "name": f"{side.name}#{count}"}) if count > 1 else side)
-    return sides
-
-
-def _weights(texts: Sequence[str]) -> str | None:
-    if not texts:
-        return None
-    if len(texts) > 1:
-        raise SideError(f"bad {','.join(texts)!r}: a side has one file of rollout weights")
-    path = texts[0].partition("=")[2].strip()
-    if path != HANDSET and not os.path.isfile(path):
-        raise SideError(f"{path}: no such file, nor {HANDSET}")
-    return path
-
-
-def _precision(texts: Sequence[str]) -> str:
-    if not texts:
-        return "auto"
-    found = texts[0].partition("=")[2].strip()
-    if len(texts) > 1 or found not in _PRECISIONS:
-        raise SideError(f"bad {','.join(texts)!r}: precision is one of {', '.join(_PRECISIONS)}")
-    return found
-
-
-def _seconds(texts: Sequence[str]) -> float | None:
-    if not texts:
-        return None
-    try:
-        seconds = float(texts[0].partition("=")[2])
-    except ValueError:
-        seconds = 0.0
-    if len(texts) > 1 or not 0.001 <= seconds <= 86400:
-        raise SideError(f"bad {','.join(texts)!r}: seconds of a move are one number from 0.001 to 86400")
-    return seconds
-
-
-def _is_file(text: str) -> bool:
-    return os.path.sep in text or text.endswith(".safetensors") or os.path.exists(text)
-
-
-def _existing(path: str) -> str:
-    if not _is_file(path):
-        raise SideError(
-            f"bad side {path!r}: expected gtp:COMMAND, a network file, or a level: {', '.join(LEVELS)}; see docs/arena.md"
-        )
-    if not os.path.isfile(path):
-        raise SideError(f"{path}: no such file")
-    return path
-
-
-def _digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    except OSError as error:
-        raise SideError(f"{path}: {error.strerror or error}") from None
 
 
 class Engine(Protocol):
@@ -259,6 +91,8 @@ class BotEngine:
             resign=resign,
             rollout_weights=side.weights,
             precision=side.precision,
+            style=side.style,
+            value_net=side.value_net,
         )
         self._killed = False
 
@@ -268,14 +102,20 @@ class BotEngine:
 
     def genmove(self, turn: Turn) -> int:
         seconds = turn.move
+        extension = 0.0
         own = self._side.seconds
         position = self._bot.position
         if turn.left is not None:
             seconds = share_of_game(turn, position.size, int((position.stones() > 0).sum()))
+            extension = EXTENSION * min(
+                seconds, turn.left / 2
+            )  # a game's clock may be overdrawn on one move, a move's not
         if own is not None:
             seconds = own if seconds is None else min(own, seconds)
         try:
-            choice = self._bot.choose(simulations=self._simulations, seconds=seconds, stop_when=lambda: self._killed)
+            choice = self._bot.choose(
+                simulations=self._simulations, seconds=seconds, stop_when=lambda: self._killed, extension=extension
+            )
             if choice.action != RESIGN:
                 self._bot.play(choice.action)
         except AlphaGoError as error:
@@ -420,7 +260,7 @@ def thinks_by_time(side: Side, simulations: int | None) -> bool:
     """Whether how well a bot of ours plays depends on how fast this machine is just now."""
     if side.command is not None:
         return False
-    return side.seconds is not None or not (side.simulations or simulations or LEVELS[side.level].simulations)
+    return side.seconds is not None or not (side.simulations or simulations or LEVELS[side.level].rollout_simulations)
 
 
 def make_engine(side: Side, *, simulations: int | None, threads: int | None, memory_mib: float, resign: bool) -> Engine:
@@ -441,10 +281,6 @@ __all__ = [
     "EngineError",
     "EngineUnfit",
     "GtpEngine",
-    "Side",
-    "SideError",
     "make_engine",
-    "parse_side",
-    "parse_sides",
     "thinks_by_time",
 ]

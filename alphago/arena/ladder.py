@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alphago.arena.engines import Side, parse_side
 from alphago.arena.game import GameRecord
 from alphago.arena.journal import MANIFEST, read_journal, read_json
 from alphago.arena.match import Match, match_settings, play_stored
 from alphago.arena.ratings import Pairing, RatingError, Ratings
+from alphago.arena.sides import Side, parse_side
 from alphago.arena.summary import Summary
 from alphago.errors import AlphaGoError
 

@@ -18,7 +18,7 @@ import pydantic
 
 from alphago import _core, configs
 from alphago.arena.client import EngineError
-from alphago.arena.engines import Engine, EngineUnfit, Side, make_engine, parse_sides, thinks_by_time
+from alphago.arena.engines import Engine, EngineUnfit, make_engine, thinks_by_time
 from alphago.arena.game import SCORINGS, GameRecord, play_game
 from alphago.arena.journal import (
     GAMES,
@@ -35,6 +35,7 @@ from alphago.arena.journal import (
 )
 from alphago.arena.limits import GRACE, Limits
 from alphago.arena.openings import GENERATED, LONGEST, Openings
+from alphago.arena.sides import Side, parse_sides
 from alphago.arena.stats import Sprt
 from alphago.arena.summary import Summary
 from alphago.errors import AlphaGoError

@@ -22,7 +22,7 @@ from alphago.data.sources import SUFFIXES, Unreadable, find_games, place
 from alphago.errors import AlphaGoError
 from alphago.go import Board, Rules
 from alphago.nets.rollout import load_rollout_weights
-from alphago.nets.shipped import HANDSET
+from alphago.nets.shipped import HANDSET, NONE
 from alphago.search.bot import Bot
 
 GENERATED: Final = "generated"
@@ -131,7 +131,7 @@ class Openings:
 
     def _is_balanced(self, board: Board) -> bool:
         if self._bot is None:
-            self._bot = Bot("max", threads=1, memory_mib=64, resign=False)
+            self._bot = Bot("max", NONE, threads=1, memory_mib=64, resign=False, rollout_weights=HANDSET)
         self._bot.new_game(board, seed=self._seed)
         report = self._bot.choose(simulations=_SIMULATIONS).report
         if report is None:

@@ -19,8 +19,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from alphago.arena.engines import Side, parse_side
 from alphago.arena.match import Match, check_even, match_settings
+from alphago.arena.sides import Side, parse_side
 from alphago.arena.stats import Z95
 from alphago.errors import AlphaGoError
 from alphago.files import write_atomically

@@ -56,12 +56,13 @@ def inference_row(
     """
     import torch
 
-    from alphago.nets.runtimes import choose, cpu_threads, make_evaluators
+    from alphago.machine import usable_threads
+    from alphago.nets.runtimes import choose, make_evaluators
     from alphago.nets.store import load_network, network_hash
 
     network, _ = load_network(net)
     runtime, precision = choose(runtime, precision)
-    threads = threads or cpu_threads()
+    threads = threads or usable_threads()
     on_cuda = runtime == "torch" and torch.cuda.is_available()
     workers = workers or (2 if on_cuda else threads)
 

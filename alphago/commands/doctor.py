@@ -10,10 +10,11 @@ import platform
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+
+from alphago.machine import cpuinfo
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -90,22 +91,12 @@ def examine() -> Report:
 # --- the machine ----------------------------------------------------------------------------------------------------
 
 
-def _cpuinfo(*keys: str) -> str | None:
-    """The first value of one of these keys in /proc/cpuinfo; None elsewhere than on Linux."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None
-    pairs = (line.split(":", 1) for line in lines if ":" in line)
-    return next((value.strip() for key, value in pairs if key.strip() in keys), None)
-
-
 def _cpu_model() -> str:
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
+    return cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def _cpu_features() -> list[str] | None:
-    flags = _cpuinfo("flags", "Features")
+    flags = cpuinfo("flags", "Features")
     return None if flags is None else [name for name in CPU_FEATURES if name in flags.split()]
 
 

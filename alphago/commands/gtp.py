@@ -15,7 +15,13 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def gtp(
     level: Annotated[str, typer.Option("--level", help=f"Strength: {', '.join(LEVELS)}.")] = "max",
-    net: Annotated[str, typer.Option("--net", help="Network file, default or none.")] = "default",
+    net: Annotated[str, typer.Option("--net", help="Network file, default, small or none.")] = "default",
+    style: Annotated[
+        str, typer.Option("--style", help="zero, or alphago: policy network, value network and rollouts as in 2016.")
+    ] = "zero",
+    value_net: Annotated[
+        str | None, typer.Option("--value-net", help="Style alphago: value network file, default or none.")
+    ] = None,
     rollout_weights: Annotated[
         str | None, typer.Option("--rollout-weights", help="Rollout weights file [default: the one that ships].")
     ] = None,
@@ -78,6 +84,8 @@ def gtp(
             rollout_weights=rollout_weights,
             runtime=runtime,
             precision=precision,
+            style=style,
+            value_net=value_net,
         )
 
     make_bot()  # what is wrong with the options is said now, not in the first game

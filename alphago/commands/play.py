@@ -18,7 +18,13 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def play(
     level: Annotated[str, typer.Option("--level", help=f"Strength: {', '.join(LEVELS)}.")] = "club",
-    net: Annotated[str, typer.Option("--net", help="Network file, default or none.")] = "default",
+    net: Annotated[str, typer.Option("--net", help="Network file, default, small or none.")] = "default",
+    style: Annotated[
+        str, typer.Option("--style", help="zero, or alphago: policy network, value network and rollouts as in 2016.")
+    ] = "zero",
+    value_net: Annotated[
+        str | None, typer.Option("--value-net", help="Style alphago: value network file, default or none.")
+    ] = None,
     rollout_weights: Annotated[
         str | None, typer.Option("--rollout-weights", help="Rollout weights file [default: the one that ships].")
     ] = None,
@@ -68,7 +74,16 @@ def play(
         game = resume_game(Path(resume), human, ruleset, komi)
     else:
         game = new_game(size, ruleset or default_rules(), komi, handicap, human)
-    bot = Bot(level, net, threads=threads, seed=seed, memory_mib=256, rollout_weights=rollout_weights)
+    bot = Bot(
+        level,
+        net,
+        threads=threads,
+        seed=seed,
+        memory_mib=256,
+        rollout_weights=rollout_weights,
+        style=style,
+        value_net=value_net,
+    )
     bot.prepare(game.board.size)
     # Whatever is typed or shown, no character may end the game.
     for stream in (sys.stdin, sys.stdout):

@@ -223,6 +223,8 @@ class Table:
                 memory_mib=256,
                 resign=False,
                 rollout_weights=self.bot.rollout_weights,
+                style=self.bot.style,
+                value_net=self.bot.value_net,
             )
         self._adviser.new_game(board.copy())
         report = self._adviser.choose(seconds=self._seconds or HINT_SECONDS).report

@@ -133,6 +133,14 @@ class Clock:
         return max(_LEAST, share)
 
 
+    def extension(self, color: int, budget: float, share: float) -> float:
+        """Seconds that a move may take beyond its `budget` once: a share of it, out of main time that there is enough of."""
+        side = self.sides.get(color)
+        if self.system.kind == "none" or side is None or side.stones:
+            return 0.0
+        return max(0.0, min(share * budget, side.left / 4 - budget, self.system.move_cap - budget))
+
+
 def moves_to_come(size: int, stones: int) -> float:
     """Own moves that a game may still last, from the stones on the board: a game fills about four fifths of it, and then
     there are captures, passes and dame."""

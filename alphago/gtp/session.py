@@ -18,7 +18,7 @@ from alphago.go import BLACK, WHITE, Board, Rules, action_to_gtp, gtp_to_action,
 from alphago.go.rules import MAX_KOMI
 from alphago.gtp.clock import LAG, Clock, moves_to_come
 from alphago.gtp.protocol import GtpError, Input
-from alphago.search.bot import Bot, Choice
+from alphago.search.bot import EXTENSION, Bot, Choice
 from alphago.search.levels import level_named
 from alphago.search.player import Report
 from alphago.search.status import Status, status
@@ -269,9 +269,11 @@ class Session:
             return self.source.hurry() or self.source.interrupted() or (stop_when is not None and stop_when())
 
         try:
+            seconds = self.seconds(color)
             choice = bot.choose(
                 simulations=self.settings.simulations,
-                seconds=self.seconds(color),
+                seconds=seconds,
+                extension=self._extension(color, seconds),
                 may_pass=may_pass,
                 bans=bans or (),
                 stop_when=stop,
@@ -291,6 +293,13 @@ class Session:
         if budget is None:
             return self.settings.seconds
         return min(budget, LONGEST if self.settings.seconds is None else self.settings.seconds)
+
+    def _extension(self, color: int, seconds: float | None) -> float:
+        """Seconds that the bot may add to them on the clock's main time, and within the settings."""
+        if seconds is None:
+            return 0.0
+        most = LONGEST if self.settings.seconds is None else self.settings.seconds
+        return max(0.0, min(self.clock.extension(color, seconds, EXTENSION), most - seconds))
 
     def genmove(self, color: int, *, may_pass: bool = True, **options: object) -> int:
         """Think and play: an action, -1 for resignation."""

@@ -6,6 +6,7 @@ import importlib.util
 import os
 from typing import Final, Literal
 
+from alphago.machine import cpuinfo, usable_threads
 from alphago.nets import vendor
 from alphago.nets.architecture import NetworkError
 from alphago.nets.evaluator import Evaluator
@@ -16,11 +17,7 @@ Runtime = Literal["auto", "torch", "openvino"]
 Precision = Literal["auto", "fp32", "bf16", "int8"]
 RUNTIMES: Final = ("auto", "torch", "openvino")
 PRECISIONS: Final = ("auto", "fp32", "bf16", "int8")
-
-
-def cpu_threads() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_INT8_FLAGS: Final = {"avx512_vnni", "avx_vnni", "amx_int8", "i8mm"}
 
 
 def cpu_has_bf16() -> bool:
@@ -32,12 +29,21 @@ def cpu_has_bf16() -> bool:
     return "BF16" in vendor.openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def choose(runtime: str = "auto", precision: str = "auto") -> tuple[str, str]:
+def cpu_has_int8() -> bool:
+    """The processor multiplies and adds int8 numbers in one instruction, so that int8 is faster than everything else."""
+    flags = (cpuinfo("flags", "Features") or "").split()
+    return not _INT8_FLAGS.isdisjoint(flags)
+
+
+def choose(runtime: str = "auto", precision: str = "auto", *, swappable: bool = False) -> tuple[str, str]:
     """The runtime and precision that `auto` stands for on this machine.
 
     A CUDA device takes torch in bf16; a CPU takes OpenVINO where it is installed (3 to 6 times as fast as PyTorch there,
-    docs/networks.md), in bf16 where the processor has it. int8 changes the network's answers a little and is used only
-    when it is asked for.
+    docs/networks.md). There int8 comes first where the processor has instructions for it, although it changes the network's
+    answers a little: at equal time it wins (docs/results.md). Then bf16, likewise, then fp32.
+
+    Args:
+        swappable: the weights are to be replaced often, which int8 is too slow for.
 
     Raises:
         NetworkError: an unknown name, or a runtime that is not installed.
@@ -59,6 +65,8 @@ def choose(runtime: str = "auto", precision: str = "auto") -> tuple[str, str]:
             raise NetworkError("int8 needs the openvino runtime")
         if importlib.util.find_spec("nncf") is None:
             raise NetworkError("int8 needs nncf: pip install 'alphago[openvino]'")
+    if precision == "auto" and runtime == "openvino" and not swappable and importlib.util.find_spec("nncf") is not None:
+        precision = "int8" if cpu_has_int8() else "auto"
     if precision == "auto":
         precision = "bf16" if (runtime == "torch" and cuda) or cpu_has_bf16() else "fp32"
     return runtime, precision
@@ -89,9 +97,9 @@ def make_evaluators(
     """
     import torch
 
-    runtime, precision = choose(runtime, precision)
+    runtime, precision = choose(runtime, precision, swappable=swappable)
     module = load_network(network)[0] if isinstance(network, str | os.PathLike) else network
-    threads = threads or cpu_threads()
+    threads = threads or usable_threads()
     first: Evaluator
     if runtime == "openvino":
         from alphago.nets.openvino_runtime import OpenVinoEvaluator

@@ -1,7 +1,8 @@
 """What ships with the package and every command knows by name: networks, and the weights of rollouts.
 
-Networks: `default`, the best for the board's size, and `none`, no network at all: a bot then searches with AlphaGo's tree policy
-for the priors and softmax rollouts for the values. Rollout weights: `default`, and `handset`, the frozen yardstick that
+Networks: `default`, the best for the board's size; `small`, a fast one for self-play and the weak levels (`default` where no
+smaller one is for the board); and `none`, no network at all: a bot then searches with AlphaGo's tree policy for the priors and
+softmax rollouts for the values. Rollout weights: `default`, and `handset`, the frozen yardstick that
 `alphago.nets.handset` makes by rule.
 """
 
@@ -13,14 +14,21 @@ from typing import Final
 
 NONE: Final = "none"
 DEFAULT: Final = "default"
-NAMES: Final = (NONE, DEFAULT)
+SMALL: Final = "small"
+NAMES: Final = (NONE, DEFAULT, SMALL)
 HANDSET: Final = "handset"
 VARIABLE: Final = "ALPHAGO_NET"
 """The environment variable that names another default: a file, or `none`; for programs whose command line one cannot change."""
 _FOLDER: Final = Path(__file__).parent / "data"
-_NETWORKS: Final[dict[str, tuple[tuple[int, str], ...]]] = {NONE: (), DEFAULT: ()}
+_NETWORKS: Final[dict[str, tuple[tuple[int, str], ...]]] = {
+    NONE: (),
+    DEFAULT: ((9, "net-9x9.safetensors"), (19, "net-19x19.safetensors")),
+    SMALL: ((9, "net-9x9-small.safetensors"), (19, "net-19x19.safetensors")),
+}
 """By name: (largest board size, file), smallest first."""
-_ROLLOUTS: Final = {DEFAULT: "rollout-handset.safetensors", HANDSET: "rollout-handset.safetensors"}
+_VALUES: Final[dict[str, tuple[tuple[int, str], ...]]] = {NONE: (), DEFAULT: ()}
+"""Value networks of style alphago, likewise."""
+_ROLLOUTS: Final = {DEFAULT: "rollout.safetensors", HANDSET: "rollout-handset.safetensors"}
 
 
 def network_file(net: str | os.PathLike[str], size: int) -> Path | None:
@@ -34,12 +42,34 @@ def network_file(net: str | os.PathLike[str], size: int) -> Path | None:
     return None
 
 
+def value_file(net: str | os.PathLike[str], size: int) -> Path | None:
+    """The file of a value network that a name, or a path, stands for on boards of a size; None: none."""
+    name = os.fspath(net)
+    if name not in _VALUES:
+        return Path(name)
+    for largest, file in _VALUES[name]:
+        if size <= largest:
+            return _FOLDER / file
+    return None
+
+
+def value_files(net: str | os.PathLike[str]) -> list[Path]:
+    """All files that a value network's name, or a path, stands for."""
+    name = os.fspath(net)
+    return [_FOLDER / file for _, file in _VALUES[name]] if name in _VALUES else [Path(name)]
+
+
 def network_files(net: str | os.PathLike[str]) -> tuple[Path, ...]:
     """All files that a name, or a path, stands for, of every board size."""
     name = _chosen(net)
     if name not in NAMES:
         return (Path(name),)
     return tuple(_FOLDER / file for _, file in _NETWORKS[name])
+
+
+def preferred(net: str, preference: str) -> str:
+    """`preference` where `net` leaves the choice open: `default`, and no other default in the environment."""
+    return preference if net == DEFAULT and _chosen(net) == DEFAULT else net
 
 
 def _chosen(net: str | os.PathLike[str]) -> str:

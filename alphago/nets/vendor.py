@@ -22,8 +22,12 @@ _lock = threading.RLock()
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """Let nothing that runs inside print or warn: stdout may belong to a protocol."""
+    """Let nothing that runs inside print or warn: stdout may belong to a protocol. One thread at a time.
+
+    What is redirected is the whole process's, and tracing a module, which is what goes on inside, is not for two threads either.
+    """
     with (
+        _lock,
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
         warnings.catch_warnings(),

@@ -19,11 +19,14 @@ from alphago import _core
 from alphago.errors import AlphaGoError
 from alphago.go import Board
 from alphago.machine import usable_threads
+from alphago.messages import did_you_mean
 from alphago.nets.rollout import load_rollout_weights, read_rollout_arrays
-from alphago.nets.shipped import DEFAULT, network_file, network_files, rollout_file
+from alphago.nets.shipped import DEFAULT, NONE, network_file, network_files, preferred, rollout_file, value_file
 from alphago.search.levels import level_named
-from alphago.search.params import SearchParams, search_params
+from alphago.search.params import SearchParams
 from alphago.search.player import Player, Report
+from alphago.search.styles import ALPHAGO, NETWORK_SHARE, STYLES, ZERO, alphago_search, bot_search
+from alphago.search.threshold import AdaptiveThreshold
 
 if TYPE_CHECKING:
     from alphago.nets.evaluator import Evaluator
@@ -31,10 +34,11 @@ if TYPE_CHECKING:
 
 DEFAULT_SECONDS: Final = 1.0
 """Thinking time of a move where neither the level nor the caller limits it."""
+EXTENSION: Final = 0.5
+"""Style alphago: the share of a move's time that may be added where a game's clock allows it."""
 _CHECKS: Final = 10
 """How often during a move it is asked whether more thinking could still change it."""
 _SHORTEST_CHECK: Final = 0.02
-_LEAVES: Final = 8
 _WORKERS: Final = 2
 """Threads that evaluate, at most: as many batches are in flight as `rounds_in_flight` says."""
 
@@ -53,27 +57,6 @@ class Choice:
     """What the search knows; None where nothing was searched."""
 
 
-def bot_search(size: int, has_policy: bool, has_value: bool) -> SearchParams:
-    """Search parameters of play, before a level or the user changes them.
-
-    What no network gives comes from AlphaGo's tree policy (priors) and softmax rollouts (values). Resignation as AlphaGo's
-    match version (-0.8), twice in a row and not in the opening.
-    """
-    values: dict[str, Any] = {
-        "resign_threshold": -0.8,
-        "resign_turns": 1,
-        "resign_min_turn": size * size // 5,
-        "resign_off_fraction": 0.0,
-    }
-    if has_policy:
-        values |= {"leaves_in_flight": _LEAVES, "rounds_in_flight": 2, "symmetry": "random", "move": "lcb"}
-    else:
-        values |= {"prior": "tree", "puct": "zero", "c_puct": 0.8, "rave": 300.0}
-    if not has_value:
-        values |= {"rollouts": "softmax", "expansion_threshold": 2, "leaves_in_flight": 8, "rollout_cache": True}
-    return search_params(values)
-
-
 class Bot:
     """Chooses moves in one game. One calling thread; `stop` may be called from any.
 
@@ -87,11 +70,13 @@ class Bot:
         resign: whether hopeless games are given up.
         rollout_weights: a rollout weights file, or the name of weights that ship; None: `default`.
         runtime, precision: of the network, as `alphago.nets.runtimes.make_evaluators` takes them.
+        style: one of `alphago.search.styles.STYLES`.
+        value_net: style alphago: a value network's file, "default" or "none"; `net` gives the policy alone.
 
     Raises:
         BadLevel: no such level.
         BadSearchParams: no such parameter, or a value that it cannot have.
-        BotError: a number out of bounds.
+        BotError: a number out of bounds, no such style, or a value network beside style zero.
         WeightsError: `rollout_weights` is no such file.
         NetworkError: when the network is needed first (`prepare`): the file is none, or not for this board.
         BotError: likewise: rollout weights beside a network that needs none.
@@ -110,13 +95,22 @@ class Bot:
         rollout_weights: str | None = None,
         runtime: str = "auto",
         precision: str = "auto",
+        style: str = ZERO,
+        value_net: str | None = None,
     ) -> None:
+        if style not in STYLES:
+            raise BotError(f"unknown style {style!r}{did_you_mean(style, STYLES)}: one of {', '.join(STYLES)}")
+        if value_net is not None and style != ALPHAGO:
+            raise BotError(f"a value network ({value_net}) goes with style {ALPHAGO} alone")
         if threads is not None and not 1 <= threads <= 1024:
             raise BotError(f"threads must be 1 to 1024, got {threads}")
         if not 16 <= memory_mib <= 1 << 20:
             raise BotError(f"memory_mib must be 16 to 1048576, got {memory_mib}")
         self.level = level_named(level)
         self.net = net
+        self.style = style
+        self.value_net = value_net
+        self._preferred_net = net if style == ALPHAGO else preferred(net, self.level.net)
         self.seed = seed
         self.resign = resign
         self.threads = threads or usable_threads()
@@ -127,14 +121,15 @@ class Bot:
             read_rollout_arrays(rollout_file(rollout_weights))  # what is wrong with it is said now
         self._runtime, self._precision = runtime, precision
         self._networks: dict[Path, Network] = {}
-        self._evaluators: dict[int, list[Evaluator]] = {}
+        self._evaluators: dict[tuple[Path, int], list[Evaluator]] = {}
         self._players: dict[int, Player] = {}
         self._size = 9
         self._begun = False
         self._low_turns = 0
         # What is wrong with the settings is said now; what a network adds to them is known when it is loaded, which takes time.
-        has_network = bool(network_files(net))
-        bot_search(9, has_network, has_network).but(**{**self.level.settings, **self._settings})
+        has_network = bool(network_files(self._preferred_net))
+        params = alphago_search(9) if style == ALPHAGO else bot_search(9, has_network, has_network)
+        params.but(**{**self.level.settings, **self._settings})
 
     # --- the game -------------------------------------------------------------------------------------------------------
 
@@ -177,6 +172,7 @@ class Bot:
         stop_when: Callable[[], bool] | None = None,
         on_report: Callable[[Report], None] | None = None,
         interval: float = math.inf,
+        extension: float = 0.0,
     ) -> Choice:
         """The move for the side to move; it is not played.
 
@@ -187,6 +183,8 @@ class Bot:
             bans: moves to leave alone, as `Player.restrict` takes them.
             stop_when: asked every few hundredths of a second; True ends the thinking.
             on_report: called with what is known every `interval` seconds, and with the final report.
+            extension: style alphago: seconds that may be added where the most visited move is not the best valued one. Half the
+                simulations are, whatever they cost.
 
         Raises:
             PlayerError: the game is over.
@@ -198,7 +196,7 @@ class Bot:
         elif position.consecutive_passes == 1 and not bans and _wins_by_passing(position):
             return Choice(self._size**2, None)
         player.restrict(bans)
-        report = self._think(player, simulations, seconds, stop_when, on_report, interval)
+        report = self._think(player, simulations, seconds, stop_when, on_report, interval, extension)
         return Choice(self._after_resignation(report), report)
 
     def analyze(
@@ -270,6 +268,8 @@ class Bot:
             rollout_weights=self.rollout_weights,
             runtime=self._runtime,
             precision=self._precision,
+            style=self.style,
+            value_net=self.value_net,
         )
         other._networks, other._evaluators = self._networks, self._evaluators
         return other
@@ -281,22 +281,28 @@ class Bot:
 
     def evaluators(self, size: int) -> Sequence[Evaluator]:
         """The network's evaluators for this size, none without a network. Not while anything thinks."""
-        self._load(size)
-        return self._evaluators[size]
+        file = network_file(self._preferred_net, size)
+        return [] if file is None else self._load(file, size)
 
     def describe(self) -> str:
         """One line: level, network, threads."""
-        file = network_file(self.net, self._size)
+        file = network_file(self._preferred_net, self._size)
         with_what = "softmax rollouts" if file is None else f"network {file.stem}"
+        if self.style == ALPHAGO:
+            value = value_file(self.value_net or DEFAULT, self._size)
+            with_what = f"style {ALPHAGO}, {with_what}, {'no value network' if value is None else f'value network {value.stem}'}"
         return f"level {self.level.name} ({self.level.description}), {with_what}, {self.threads} threads"
 
     # --- inside ---------------------------------------------------------------------------------------------------------
 
     def params(self, size: int) -> SearchParams:
         """Search parameters on this board size."""
-        network = self._network_for(size)
-        heads = () if network is None else network.architecture.heads
-        params = bot_search(size, "policy" in heads, "outcome" in heads or "value" in heads)
+        if self.style == ALPHAGO:
+            params = alphago_search(size)
+        else:
+            network = self._network_for(size)
+            heads = () if network is None else network.architecture.heads
+            params = bot_search(size, "policy" in heads, "outcome" in heads or "value" in heads)
         return params.but(**{**self.level.settings, **self._settings})
 
     def _current(self) -> Player:
@@ -310,8 +316,9 @@ class Bot:
                 other.stop()
             self._players.clear()  # one tree at a time: the memory limit is of the bot, not of each board size
             self._begun = False
-            self._load(size)
             params = self.params(size)
+            files, roles = self._files(size)
+            evaluators = [self._load(file, size) for file in files]
             weights = None
             if params.rollouts == "softmax" or params.prior != "uniform":
                 weights = load_rollout_weights(self.rollout_weights)
@@ -320,43 +327,69 @@ class Bot:
                     f"{self.rollout_weights}: rollout weights change nothing beside a network that gives policy and value; "
                     "leave them out, play without it (none), or set rollouts=softmax"
                 )
+            threshold = None
+            if (
+                self.style == ALPHAGO
+                and files
+                and params.rollouts != "off"
+                and "expansion_threshold" not in self._settings
+            ):
+                threshold = AdaptiveThreshold(params.expansion_threshold, NETWORK_SHARE)
+            workers = list(zip(*evaluators, strict=True))  # for each thread, an evaluator of each network
             self._players[size] = Player(
                 params,
                 size=size,
-                evaluators=self._evaluators[size][:1],
-                more_workers=[[evaluator] for evaluator in self._evaluators[size][1:]],
+                evaluators=workers[0] if workers else (),
+                roles=roles,
+                more_workers=workers[1:],
                 weights=weights,
                 threads=self.threads,
                 memory_mib=self._memory_mib,
+                threshold=threshold,
             )
         return self._players[size]
 
-    def _load(self, size: int) -> None:
-        if size in self._evaluators:
-            return
-        network = self._network_for(size)
-        if network is None:
-            self._evaluators[size] = []
-            return
-        from alphago.nets.runtimes import make_evaluators
+    def _files(self, size: int) -> tuple[list[Path], tuple[int, int]]:
+        """The networks' files on a board size, and which of them gives the policy and which the value (-1: none)."""
+        policy = network_file(self._preferred_net, size)
+        if self.style != ALPHAGO:
+            return ([], (-1, -1)) if policy is None else ([policy], (0, 0))
+        value = value_file(self.value_net or DEFAULT, size)
+        if value is None and self.value_net != NONE:
+            raise BotError(
+                f"no value network ships for {size}x{size}: name one (`alphago train value` makes it), or `{NONE}` to play without"
+            )
+        files = [file for file in (policy, value) if file is not None]
+        for file, heads in ((policy, {"policy"}), (value, {"outcome", "value"})):
+            if file is not None and not heads & set(self._loaded(file).architecture.heads):
+                raise BotError(f"{file}: style {ALPHAGO} needs a network with {' or '.join(sorted(heads))} here")
+        return files, (-1 if policy is None else 0, -1 if value is None else len(files) - 1)
 
-        self._evaluators[size] = make_evaluators(
-            network,
-            size,
-            self.params(size).leaves_in_flight,
-            runtime=self._runtime,
-            precision=self._precision,
-            workers=min(_WORKERS, self.threads),
-            threads=self.threads,
-        )
+    def _load(self, file: Path, size: int) -> list[Evaluator]:
+        if (file, size) not in self._evaluators:
+            from alphago.nets.runtimes import make_evaluators
+
+            self._evaluators[file, size] = make_evaluators(
+                self._loaded(file),
+                size,
+                self.params(size).leaves_in_flight,
+                runtime=self._runtime,
+                precision=self._precision,
+                workers=min(_WORKERS, self.threads),
+                threads=self.threads,
+            )
+        return self._evaluators[file, size]
 
     def _network_for(self, size: int) -> Network | None:
-        file = network_file(self.net, size)
-        if file is not None and file not in self._networks:
+        file = network_file(self._preferred_net, size)
+        return None if file is None else self._loaded(file)
+
+    def _loaded(self, file: Path) -> Network:
+        if file not in self._networks:
             from alphago.nets.store import load_network
 
             self._networks[file] = load_network(file)[0]
-        return None if file is None else self._networks[file]
+        return self._networks[file]
 
     def _think(
         self,
@@ -366,15 +399,17 @@ class Bot:
         stop_when: Callable[[], bool] | None,
         on_report: Callable[[Report], None] | None,
         interval: float,
+        extension: float,
     ) -> Report:
-        if simulations is None and self.level.simulations is not None:
-            simulations = self.level.simulations
+        if simulations is None:
+            simulations = self.level.simulations(self._network_for(self._size) is not None)
         if simulations is None and seconds is None:
             seconds = DEFAULT_SECONDS
         start = time.perf_counter()
         left = simulations
         check = interval if seconds is None else min(interval, max(seconds / _CHECKS, _SHORTEST_CHECK))
         next_report = interval
+        extended = False
         before = player.report().simulations
         while True:
             passed = time.perf_counter() - start
@@ -384,9 +419,16 @@ class Bot:
             done = report.simulations - before
             if simulations is not None:
                 left = simulations - done
-            over = player.was_stopped or (left is not None and left <= 0) or (seconds is not None and passed >= seconds)
-            if not over and seconds is not None:
-                over = _is_settled(report, done, passed, seconds, left)
+            spent = (left is not None and left <= 0) or (seconds is not None and passed >= seconds)
+            agreed = self.style != ALPHAGO or _is_agreed(report)
+            if spent and not agreed and not extended and not player.was_stopped:
+                extended, spent = True, False
+                seconds = None if seconds is None else seconds + extension
+                if simulations is not None:
+                    simulations += simulations // 2
+                    left = simulations - done
+            settled = agreed and seconds is not None and _is_settled(report, done, passed, seconds, left)
+            over = player.was_stopped or spent or settled
             if on_report is not None and (over or passed >= next_report):
                 on_report(report)
                 next_report += interval
@@ -402,6 +444,15 @@ class Bot:
         if self.resign and self._low_turns >= 2:
             return -1
         return int(report.actions[int(report.visit_counts.argmax())])
+
+
+def _is_agreed(report: Report) -> bool:
+    """Whether the most visited move is the best valued one too."""
+    visited = report.visit_counts > 0
+    if not visited.any():
+        return True
+    best = np.where(visited, report.q, -np.inf)
+    return bool(best[int(report.visit_counts.argmax())] == best.max())
 
 
 def _wins_by_passing(position: _core.Position) -> bool:

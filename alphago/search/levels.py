@@ -1,7 +1,7 @@
 """Named strengths, weakest first: what `--level` chooses everywhere.
 
-A level is how much a bot searches and how faithfully it plays what it found. Each was measured against its neighbours
-(docs/results.md, "Levels").
+A level is how much a bot searches, with which of the networks that ship, and how faithfully it plays what it found. Each was
+measured against its neighbours (docs/results.md, "Levels").
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from alphago.errors import AlphaGoError
 from alphago.messages import did_you_mean
+from alphago.nets.shipped import DEFAULT, NONE, SMALL
 
 
 class BadLevel(AlphaGoError):
@@ -24,10 +25,18 @@ class Level:
 
     name: str
     description: str
-    simulations: int | None
-    """Simulations a move; None: until the time is up."""
+    rollout_simulations: int | None
+    """Simulations a move without a network; None: until the time is up."""
+    network_simulations: int | None
+    """Likewise with one."""
+    net: str = DEFAULT
+    """The network that it plays with where the caller leaves the choice to `default`."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Search parameters that differ from those of `bot_search`."""
+
+    def simulations(self, has_network: bool) -> int | None:
+        """A move; None: until the time is up."""
+        return self.network_simulations if has_network else self.rollout_simulations
 
 
 def _weak(rollouts: str, temperature: float) -> dict[str, Any]:
@@ -37,17 +46,22 @@ def _weak(rollouts: str, temperature: float) -> dict[str, Any]:
     return values
 
 
+def _plain(name: str, description: str, simulations: int, settings: Mapping[str, Any] | None = None) -> Level:
+    """A level that plays without a network unless one is asked for."""
+    return Level(name, description, simulations, simulations, NONE, settings or {})
+
+
 _ALL: Final = (
-    Level("beginner", "knows the rules: 30 simulations of random play, chooses loosely", 30, _weak("light", 1.0)),
-    Level("novice", "sees captures: 60 simulations of random play, chooses loosely", 60, _weak("light", 0.6)),
-    Level("learner", "knows shapes: 25 simulations, chooses a little loosely", 25, _weak("softmax", 0.4)),
-    Level("casual", "40 simulations, chooses a little loosely", 40, _weak("softmax", 0.3)),
-    Level("amateur", "100 simulations", 100),
-    Level("club", "250 simulations", 250),
-    Level("strong", "600 simulations", 600),
-    Level("expert", "1,500 simulations", 1500),
-    Level("master", "4,000 simulations", 4000),
-    Level("max", "as much as the time allows", None),
+    _plain("beginner", "knows the rules: 30 simulations of random play, chooses loosely", 30, _weak("light", 1.0)),
+    _plain("novice", "sees captures: 60 simulations of random play, chooses loosely", 60, _weak("light", 0.6)),
+    _plain("learner", "knows shapes: 25 simulations, chooses a little loosely", 25, _weak("softmax", 0.4)),
+    _plain("casual", "40 simulations, chooses a little loosely", 40, _weak("softmax", 0.3)),
+    _plain("amateur", "100 simulations", 100),
+    _plain("club", "250 simulations", 250),
+    _plain("strong", "600 simulations", 600),
+    Level("expert", "the small network and 16 simulations, or 1,500 of rollouts", 1500, 16, SMALL),
+    Level("master", "the best network and 100 simulations, or 4,000 of rollouts", 4000, 100),
+    Level("max", "as much as the time allows", None, None),
 )
 LEVELS: Final[dict[str, Level]] = {level.name: level for level in _ALL}
 """By name, weakest first."""

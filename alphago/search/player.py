@@ -17,6 +17,7 @@ from alphago.search.params import SearchParams
 
 if TYPE_CHECKING:
     from alphago.nets.evaluator import Evaluator
+    from alphago.search.threshold import AdaptiveThreshold
 
 UNLIMITED: Final = 100_000_000
 _SLICE_SECONDS: Final = 0.02
@@ -60,12 +61,15 @@ class Player:
     Args:
         params: how to search.
         size: board size.
-        evaluators: the networks, policy first; one that gives both policy and value stands for both. None: no network.
+        evaluators: the networks, at most two. None: no network.
+        roles: which of them gives the policy, and which the value; -1: none. Left out, one network gives both, of two the first
+            gives the policy and the second the value.
         more_workers: for every further thread that evaluates, evaluators of the same networks: two batches side by side on a thread
             each take less time than one after the other on two. The tree does not depend on how many there are.
         weights: of the rollout policy, where `params` use it.
         threads: of rollouts (and of the search, without networks).
         memory_mib: limit of the tree, kept by pruning.
+        threshold: fits `expansion_threshold` to the networks' speed, in place of the constant in `params`.
 
     Thread safety: one calling thread; `stop` may be called from any.
     """
@@ -76,11 +80,13 @@ class Player:
         *,
         size: int = 9,
         evaluators: Sequence[Evaluator] = (),
+        roles: tuple[int, int] | None = None,
         more_workers: Sequence[Sequence[Evaluator]] = (),
         weights: _core.RolloutWeights | None = None,
         threads: int = 1,
         memory_mib: float = 512,
         cache_mib: float = 64,
+        threshold: AdaptiveThreshold | None = None,
     ) -> None:
         if len(evaluators) > 2:
             raise PlayerError(f"a player has at most a policy and a value network, got {len(evaluators)} networks")
@@ -90,9 +96,11 @@ class Player:
                     f"the network was prepared for {evaluator.size}x{evaluator.size}, the game is {size}x{size}"
                 )
         self.params = params
+        self._threshold = threshold
         self._workers = [(list(found), [e.buffers() for e in found]) for found in (evaluators, *more_workers)]
         """Evaluators and buffers of each thread, the calling one's first."""
         self._networks = len(evaluators)
+        self._roles = ((-1, -1), (0, 0), (0, 1))[self._networks] if roles is None else roles
         self._pool = _core.SearchPool(
             size=size,
             networks=[e.feature_set for e in evaluators],
@@ -109,10 +117,11 @@ class Player:
     def new_game(self, position: _core.Position | None = None, *, seed: int = 0) -> None:
         """Start from `position` (None: the empty board, komi 7.5), forgetting the tree."""
         self.stop()
-        policy, value = {0: (-1, -1), 1: (0, 0), 2: (0, 1)}[self._networks]
         try:
-            engine = _core.Engine(self.params.core(), policy, value)
+            engine = _core.Engine(self.params.core(), *self._roles)
             self._pool.start(0, seed, [engine], position)
+            if self._threshold is not None:
+                self._pool.set_expansion_threshold(0, self._threshold.visits)
         except ValueError as error:
             raise PlayerError(str(error)) from None
 
@@ -284,10 +293,17 @@ class Player:
             self._pool.run(seconds=_SLICE_SECONDS)
             return
         evaluators, buffers = self._workers[worker]
+        start = time.perf_counter()
         ticket = self._pool.collect(buffers)
+        asked = answered = time.perf_counter()
         if ticket.rows:
             out = evaluators[ticket.network].evaluate(*buffers[ticket.network])
+            answered = time.perf_counter()
             self._pool.apply(ticket, out.policy, out.value, out.score)
+        if self._threshold is not None:
+            visits = self._threshold.note(answered - asked, time.perf_counter() - start)
+            if visits is not None:
+                self._pool.set_expansion_threshold(0, visits)
 
     def _drain(self) -> None:
         """Bring back what is in flight, so that the tree can be used again."""

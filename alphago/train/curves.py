@@ -80,14 +80,15 @@ def plot_curves(runs: Sequence[Path], path: Path, tags: Sequence[str] = ()) -> l
     panels = [(title, group) for title, group in panels if group]
     if not panels:
         raise TrainingError(f"none of the curves asked for; there are: {', '.join(sorted(known))}")
-    columns = min(3, len(panels))
+    columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
     figure, axes = new_figure(-(-len(panels) // columns), columns)
     for number, (title, group) in enumerate(panels):
         axis = axes[number // columns][number % columns]
         for run, curves in found.items():
             for tag in group:
                 if tag in curves:
-                    label = tag.partition("/")[2] if len(found) == 1 else f"{run.name}: {tag.partition('/')[2]}"
+                    label = tag.replace("held_out/", "held-out games: ").replace("train/", "training: ")
+                    label = label if len(found) == 1 else f"{run.name}: {label}"
                     style = "o-" if len(curves[tag][0]) <= 60 else "-"
                     axis.plot(*thinned(*curves[tag]), style, markersize=3, linewidth=1, label=label)
         axis.set(title=title, xlabel="steps")

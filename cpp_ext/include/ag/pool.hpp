@@ -76,6 +76,8 @@ class AnyPool {
   virtual void play(int slot, int action) = 0;
   /// Moves that the slot's searches leave alone until the next play() or restrict().
   virtual void restrict(int slot, const std::vector<Ban>& bans) = 0;
+  /// Of the slot's searches, from now to the end of the game, while they think too: AlphaGo fits it to its networks' speed.
+  virtual void set_expansion_threshold(int slot, int visits) = 0;
   virtual AnyPosition position(int slot) = 0;
   virtual NodeReport root(int slot, bool target, int& move, std::uint64_t& simulations, std::uint64_t& nodes, std::uint64_t& bytes) = 0;
   virtual std::unique_ptr<NodeReport> children(int slot, const std::vector<int>& path) = 0;

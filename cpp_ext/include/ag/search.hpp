@@ -109,6 +109,8 @@ class Search {
   void play(int action);
   /// Replaces the bans; the tree is forgotten unless there were none and are none. A position whose moves are all banned keeps them.
   void restrict(const std::vector<Ban>& bans);
+  /// From now on, in place of the engine's parameter; what is expanded stays so.
+  void set_expansion_threshold(int visits) { engine_.params.expansion_threshold = visits; }
 
   const G& game() const { return game_; }
   const EngineSetup& engine() const { return engine_; }

@@ -1,0 +1,71 @@
+"""Search parameters of play: `zero`, this engine's own search, and `alphago`, the search of the 2016 paper.
+
+They are what a bot plays with before a level or the user changes them; the networks at hand decide what they leave to rollouts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from alphago.search.params import SearchParams, search_params
+
+ZERO: Final = "zero"
+ALPHAGO: Final = "alphago"
+STYLES: Final = {
+    ZERO: "the engine's own search: one network for policy and value, or softmax rollouts",
+    ALPHAGO: "AlphaGo 2016: policy network, value network and rollouts together",
+}
+NETWORK_SHARE: Final = 0.5
+"""Style alphago: the share of the time that networks take; the expansion threshold follows."""
+
+
+def bot_search(size: int, has_policy: bool, has_value: bool) -> SearchParams:
+    """Search parameters of style `zero` on a board size.
+
+    What no network gives comes from AlphaGo's tree policy (priors) and softmax rollouts (values). Resignation as AlphaGo's
+    match version (-0.8), twice in a row and not in the opening.
+    """
+    values = _resignation(size)
+    if has_policy:
+        values |= {"leaves_in_flight": 8, "rounds_in_flight": 2, "symmetry": "random", "move": "lcb"}
+    else:
+        values |= {"prior": "tree", "puct": "zero", "c_puct": 0.8, "rave": 300.0}
+    if not has_value:
+        values |= {"rollouts": "softmax", "expansion_threshold": 2, "leaves_in_flight": 8, "rollout_cache": True}
+    return search_params(values)
+
+
+def alphago_search(size: int) -> SearchParams:
+    """Search parameters of style `alphago` on a board size: Extended Data Table 5 of the paper, and what its Methods say.
+
+    Left to us: `policy_exponent` is beta = 0.67 read as an exponent, which flattens; unvisited moves have the value 0, as a Q of
+    no visits reads in the paper; the cache's probability is the default.
+    """
+    return search_params(
+        _resignation(size)
+        | {
+            "puct": "alphago",
+            "c_puct": 5.0,
+            "fpu": "value",
+            "fpu_value": 0.0,
+            "virtual_loss": 3.0,
+            "policy_exponent": 0.67,
+            "prior": "tree",
+            "rollouts": "softmax",
+            "rollout_weight": 0.5,
+            "rollout_cache": True,
+            "expansion_threshold": 40,
+            "leaves_in_flight": 8,
+            "symmetry": "random",
+            "move": "visits",
+        }
+    )
+
+
+def _resignation(size: int) -> dict[str, Any]:
+    return {
+        "resign_threshold": -0.8,
+        "resign_turns": 1,
+        "resign_min_turn": size * size // 5,
+        "resign_off_fraction": 0.0,
+    }
