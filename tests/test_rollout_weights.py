@@ -135,7 +135,8 @@ def test_the_policy_beats_uniform_play() -> None:
     rng = np.random.default_rng(7)
     wins = 0
     for game in range(40):
-        board = Board(9, komi=0.5 if game % 2 else -0.5)
+        # simple ko, which is all that playouts know of repetition
+        board = Board(9, "chinese", komi=0.5 if game % 2 else -0.5)
         softmax_color = 1 + game % 2
         while not board.is_over and board.move_count < 243:
             if board.to_play == softmax_color:

@@ -134,11 +134,6 @@ void Pool<G>::search(int slot, std::int64_t simulations) {
 }
 
 template <Game G>
-bool Pool<G>::is_idle(int slot) const {
-  return slot_at(slot).idle;
-}
-
-template <Game G>
 void Pool<G>::play(int slot, int action) {
   Slot& s = idle_slot(slot);
   const std::scoped_lock lock(s.mutex);

@@ -21,7 +21,7 @@ class Pool final : public AnyPool {
   void start(int slot, std::uint64_t seed, const std::vector<EngineSetup>& engines, const AnyPosition* position, bool autoplay,
              int max_moves) override;
   void search(int slot, std::int64_t simulations) override;
-  bool is_idle(int slot) const override;
+  bool is_idle(int slot) const override { return slot_at(slot).idle; }
   void play(int slot, int action) override;
   void restrict(int slot, const std::vector<Ban>& bans) override;
   void set_expansion_threshold(int slot, int visits) override;
