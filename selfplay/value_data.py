@@ -102,8 +102,12 @@ def play_value_games(
     threads: int,
     resume: bool,
     on_game: Callable[[Counts], None] | None = None,
+    precision: str = "auto",
 ) -> Counts:
     """Play the games that are missing in a folder. A game is a function of the settings, the networks' answers and its index.
+
+    Args:
+        precision: of the networks, as `alphago.nets.runtimes.make_evaluators` takes it.
 
     Raises:
         TrainingError: the folder holds other games, or games and `resume` is off.
@@ -118,7 +122,8 @@ def play_value_games(
         counts.games = sum(index < games for index in journal.done)
         missing = (index for index in range(games) if index not in journal.done)
         sides = [
-            make_evaluators(net, settings.size, BATCH, workers=threads, threads=threads) for net in (before, after)
+            make_evaluators(net, settings.size, BATCH, precision=precision, workers=threads, threads=threads)
+            for net in (before, after)
         ]
         shared = _Shared(settings, missing, digests)
         workers = [_Worker(shared, (sides[0][w], sides[1][w]), min(SLOTS, games)) for w in range(threads)]

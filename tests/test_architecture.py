@@ -37,7 +37,10 @@ RANK = {package: rank for rank, layer in enumerate(LAYERS) for package in layer}
 
 # The controllers that know no Go: architecture search and device placement.
 GO_FREE = {"alphago.controller.nas", "alphago.controller.placement"}
-TRAINER = {f"alphago.train.{name}" for name in ("reinforce", "episodes", "baselines", "optim", "policies", "sources")}
+TRAINER = {
+    f"alphago.train.{name}"
+    for name in ("reinforce", "episodes", "baselines", "folders", "optim", "policies", "sources")
+}
 GENERAL = {f"alphago.{name}" for name in ("configs", "errors", "files", "messages", "seeds")}
 GO_FREE_MAY_IMPORT = {"alphago", *GENERAL, *TRAINER}
 
@@ -98,7 +101,11 @@ def why_forbidden(module: str, imported: str) -> str | None:
             return None
         return f"{module} imports {imported}: {here} may import {', '.join(sorted(GO_FREE_MAY_IMPORT))} alone"
     if there in GO_FREE:
-        return None if here in LAYERS[-1] else f"{module} imports {imported}: only the command line may"
+        return (
+            None
+            if here in LAYERS[-1] or here == "alphago.controller.go"
+            else f"{module} imports {imported}: only the command line and controller.go may"
+        )
     if SAME.get(here, here) == SAME.get(there, there) or RANK[there] < RANK[here] or RANK[here] == RANK[there] == 0:
         return None
     return f"{module} imports {imported}: imports run downwards only ({here} is below or beside {there})"

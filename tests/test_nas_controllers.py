@@ -32,10 +32,10 @@ from alphago.controller.nas.strategies import (
     Evolution,
     Learned,
     StrategyError,
-    default_settings,
     make_strategy,
+    published,
 )
-from alphago.controller.nas.study import run_evolution, run_random, run_reinforce
+from alphago.controller.nas.study import run_evolution, run_learned, run_random
 from alphago.train.episodes import Episodes
 from alphago.train.optim import OptimizerSettings, ScheduleSettings
 from alphago.train.reinforce import Reinforce, ReinforceSettings
@@ -105,7 +105,7 @@ def test_replicas_are_runs_of_their_own(name: str) -> None:
     def settings(episodes: int) -> ReinforceSettings:
         # plain gradient steps, whose size is divided by the sequences of an update; Adam's epsilon would make a difference
         sgd = OptimizerSettings(kind="sgd", lr=0.1 * episodes, momentum=0.0, nesterov=False, weight_decay=0.0)
-        return default_settings(name, episodes).model_copy(update={"optimizer": sgd})
+        return published(name, episodes).settings.model_copy(update={"optimizer": sgd})
 
     together = make_controller(name, TINY, replicas=3, seed=5)
     alone = [make_controller(name, TINY, seed=0) for _ in range(3)]
@@ -134,7 +134,7 @@ def test_an_lstm_learns_what_depends_on_what() -> None:
     space = Space(Group(a=Choice(0, 1), b=Choice(0, 1)))
     controller = LstmController(space, seed=1)
     source = SequenceSource(lambda choices, _c, _s: Reward(float(choices[0] == choices[1])), seed=1)
-    settings = default_settings("lstm", 16).model_copy(update={"entropy": 0.5})
+    settings = published("lstm", 16).settings.model_copy(update={"entropy": 0.5})
     trainer = Reinforce(controller, source, settings)
     for _ in range(150):
         trainer.step()
@@ -161,7 +161,7 @@ def test_links_are_decided_by_what_was_held_of_both_ends() -> None:
 
     controller = LstmController(space, seed=2)
     source = SequenceSource(evaluate, seed=2)
-    trainer = Reinforce(controller, source, default_settings("lstm", 32).model_copy(update={"entropy": 0.3}))
+    trainer = Reinforce(controller, source, published("lstm", 32).settings.model_copy(update={"entropy": 0.3}))
     first = np.mean([trainer.step()["return"] for _ in range(5)])
     for _ in range(250):
         trainer.step()
@@ -301,7 +301,7 @@ def test_limits_are_never_broken() -> None:
     limit = Limit(9.0)
     for found in (
         run_random(table, 10, limit=limit, latency="latency_ms", budget=3000.0),
-        run_reinforce(table, 10, default_settings(), limit=limit, latency="latency_ms", budget=3000.0),
+        run_learned(table, 10, published(), limit=limit, latency="latency_ms", budget=3000.0),
     ):
         assert (table["latency_ms"][found.cells] <= 9.0).all()
     none = run_random(table, 3, limit=Limit(0.5), latency="latency_ms", budget=2000.0)
@@ -311,7 +311,7 @@ def test_limits_are_never_broken() -> None:
 def test_the_published_comparison(shared_data: Path) -> None:
     """500 runs each: random search, evolution and REINFORCE within 0.15, 0.30, 0.30 points of the published means."""
     table = load_table(shared_data / "nas" / "nasbench201.csv.gz")
-    published = {
+    means_of = {
         "random": (93.70, 71.04, 44.57),
         "evolution": (93.92, 71.84, 45.54),
         "reinforce": (93.85, 71.71, 45.24),
@@ -319,8 +319,8 @@ def test_the_published_comparison(shared_data: Path) -> None:
     found = {
         "random": run_random(table, 500),
         "evolution": run_evolution(table, 500),
-        "reinforce": run_reinforce(table, 500, default_settings()),
+        "reinforce": run_learned(table, 500, published()),
     }
     for name, runs in found.items():
         means = runs.judged(table).mean(0)
-        assert (np.abs(means - published[name]) <= (0.15, 0.30, 0.30)).all(), (name, means)
+        assert (np.abs(means - means_of[name]) <= (0.15, 0.30, 0.30)).all(), (name, means)

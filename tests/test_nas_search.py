@@ -33,6 +33,9 @@ class Sums:
             raise RuntimeError("three is too much\nof a good thing")
         return Measured(sum(choices) + seed % 100 / 1000, seconds=1.0, latency_ms=1.0 + choices[0])
 
+    def describe(self, choices: Choices) -> dict[str, Any]:
+        return {}
+
 
 def summary(search: Search) -> dict[str, Any]:
     progress = search.progress

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alphago.commands.arena_components import components
 from alphago.commands.match import (
     SIDE_HELP,
     AsJson,
@@ -193,6 +194,9 @@ def tune(
     print(f"{len(results) * games:,} games; Elo with 95 % intervals:")
     for effect in found:
         print(line(effect))
+
+
+app.command()(components)
 
 
 def _show(found: Ratings, as_json: bool) -> None:

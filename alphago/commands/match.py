@@ -94,8 +94,8 @@ def match(
 
     An engine that crashes, hangs or plays an illegal move loses that game. Every game is kept: SGF, Parquet, JSON lines.
     """
-    from alphago.arena.sides import parse_sides
     from alphago.arena.match import Match, match_settings, old_settings, play_stored
+    from alphago.arena.sides import parse_sides
     from alphago.arena.stats import Sprt
 
     test = Sprt.parse(sprt) if sprt is not None else None

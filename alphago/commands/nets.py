@@ -46,6 +46,21 @@ def new(
         int | None,
         typer.Option("--pool-every", help="residual: every k-th block pools globally; 0: none [default: 0]."),
     ] = None,
+    block: Annotated[
+        str | None, typer.Option("--block", help="residual: plain, bottleneck or nested [default: plain].")
+    ] = None,
+    kernel: Annotated[
+        int | None, typer.Option("--kernel", help="residual: side of the blocks' convolutions, 3 or 5 [default: 3].")
+    ] = None,
+    stem_kernel: Annotated[
+        int | None, typer.Option("--stem-kernel", help="residual: side of the first convolution [default: 3].")
+    ] = None,
+    squeeze: Annotated[
+        int | None,
+        typer.Option(
+            "--squeeze", help="residual: squeeze-and-excitation to 1/r of the channels; 0: none [default: 0]."
+        ),
+    ] = None,
     head_channels: Annotated[
         int | None, typer.Option("--head-channels", help="residual: channels of the heads [default: 32].")
     ] = None,
@@ -82,6 +97,10 @@ def new(
         "layers": layers,
         "hidden": hidden,
         "pool_every": pool_every,
+        "block": block,
+        "kernel": kernel,
+        "stem_kernel": stem_kernel,
+        "squeeze": squeeze,
         "head_channels": head_channels,
         "value_hidden": value_hidden,
         "activation": activation,

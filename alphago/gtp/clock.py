@@ -132,7 +132,6 @@ class Clock:
             share = min(share, left * 0.25)
         return max(_LEAST, share)
 
-
     def extension(self, color: int, budget: float, share: float) -> float:
         """Seconds that a move may take beyond its `budget` once: a share of it, out of main time that there is enough of."""
         side = self.sides.get(color)

@@ -32,7 +32,7 @@ class _Architecture(pydantic.BaseModel):
 class Residual(_Architecture):
     """Residual tower in the manner of AlphaGo Zero (Nature 550), with KataGo's global pooling; any board size, one set of weights.
 
-    Post-activation blocks: conv-norm-relu-conv-norm-add-relu. The global inputs enter after the first convolution.
+    Post-activation blocks, plain ones conv-norm-relu-conv-norm-add-relu. The global inputs enter after the first convolution.
     """
 
     kind: Literal["residual"] = "residual"
@@ -40,6 +40,20 @@ class Residual(_Architecture):
     channels: Annotated[int, pydantic.Field(ge=4, le=1024)] = 96
     feature_set: FeatureSet = "rich-fast"
     pool_every: Annotated[int, pydantic.Field(ge=0, le=80, description="every k-th block pools globally; 0: none")] = 0
+    block: Annotated[
+        Literal["plain", "bottleneck", "nested"],
+        pydantic.Field(
+            description="two convolutions; one between 1x1 convolutions to half the channels and back; or two plain blocks there"
+        ),
+    ] = "plain"
+    kernel: Annotated[Literal[3, 5], pydantic.Field(description="side of the blocks' spatial convolutions")] = 3
+    stem_kernel: Annotated[Literal[3, 5], pydantic.Field(description="side of the first convolution")] = 3
+    squeeze: Annotated[
+        int,
+        pydantic.Field(
+            ge=0, le=64, description="squeeze-and-excitation in every block, to 1/r of the channels; 0: none"
+        ),
+    ] = 0
     head_channels: Annotated[int, pydantic.Field(ge=4, le=512)] = 32
     value_hidden: Annotated[int, pydantic.Field(ge=4, le=1024)] = 64
     activation: Literal["relu", "silu", "mish"] = "relu"

@@ -26,6 +26,7 @@ FLOATING_POINT: Final = (
     "value_",
     "outcome",
     "score",
+    "squeeze",
     r"network\.pool",
     r"network\.(last|hidden|out)",
 )

@@ -16,167 +16,20 @@ import math
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils import skip_init
 
 from alphago.nets.architecture import GLOBALS, AlphaGoPolicy, AlphaGoValue, Residual
+from alphago.nets.blocks import make_blocks
+from alphago.nets.layers import ConvNorm as ConvNorm
+from alphago.nets.layers import GlobalPool, activation_of
+from alphago.nets.layers import MaskedNorm as MaskedNorm
 
 Outputs = dict[str, Tensor]
 DRAW_LOGIT = -4.0
 """Of a draw in a fresh network."""
 SCORE_UNIT = 20.0
 """Points that an output of 1 of the score head's last layer stands for: keeps that layer's weights of the size of all others."""
-
-
-def _processes() -> int:
-    """How many processes train together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
-class _SumOfAll(torch.autograd.Function):
-    """The sum over all processes; its gradient is the sum of theirs."""
-
-    @staticmethod
-    def forward(_context: Any, x: Tensor) -> Tensor:
-        out = x.clone()
-        dist.all_reduce(out)
-        return out
-
-    @staticmethod
-    def backward(_context: Any, gradient: Tensor) -> Tensor:
-        return _SumOfAll.forward(_context, gradient)
-
-
-def _sum_of_all(x: Tensor) -> Tensor:
-    out: Tensor = _SumOfAll.apply(x)  # type: ignore[no-untyped-call]
-    return out
-
-
-class MaskedNorm(nn.BatchNorm2d):
-    """Batch normalisation whose statistics are taken over the points on the board alone, and over all processes that train."""
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """x [N, C, S, S]; mask [N, 1, S, S], 1 on the board, None when all of it is."""
-        together = self.training and _processes() > 1
-        if mask is None and not together:
-            return super().forward(x)
-        if not self.training and mask is not None:
-            return super().forward(x) * mask
-        kind, x = x.dtype, x.float()  # under autocast: sums of many bf16 numbers
-        if mask is None:
-            mask = x.new_ones(1, 1, 1, 1).expand(len(x), 1, *x.shape[2:])
-        sums = torch.cat([(x * mask).sum(dim=(0, 2, 3)), mask.sum()[None]])
-        sums = _sum_of_all(sums) if together else sums
-        count = sums[-1]
-        mean = sums[:-1] / count
-        centred = (x - mean[None, :, None, None]) * mask
-        squares = (centred * centred).sum(dim=(0, 2, 3))
-        variance = (_sum_of_all(squares) if together else squares) / count
-        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
-            with torch.no_grad():
-                self.num_batches_tracked += 1
-                momentum = self.momentum if self.momentum is not None else 0.1
-                self.running_mean.lerp_(mean.detach(), momentum)
-                self.running_var.lerp_(variance.detach() * count / (count - 1), momentum)
-        scale = self.weight / torch.sqrt(variance + self.eps)
-        return (centred * scale[None, :, None, None] + self.bias[None, :, None, None] * mask).to(kind)
-
-
-class ConvNorm(nn.Module):
-    """A convolution without bias and its batch normalisation."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, gain: float = 1.0) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
-        self.norm = MaskedNorm(outputs, eps=1e-4)
-        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
-        nn.init.constant_(self.norm.weight, gain)
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        out: Tensor = self.norm(self.conv(x), mask)
-        return out
-
-    @torch.no_grad()
-    def folded_weights(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the one convolution that does what both do in evaluation mode."""
-        norm = self.norm
-        assert norm.running_mean is not None and norm.running_var is not None
-        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        return self.conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
-
-    def folded(self) -> nn.Module:
-        """That convolution as a module."""
-        conv = self.conv
-        # skip_init: the usual initialisation would draw from the global random state only to be overwritten.
-        out: nn.Conv2d = skip_init(  # type: ignore[no-untyped-call]
-            nn.Conv2d, conv.in_channels, conv.out_channels, conv.kernel_size, padding=conv.padding
-        )
-        weight, bias = self.folded_weights()
-        out.weight = nn.Parameter(weight, requires_grad=False)
-        out.bias = nn.Parameter(bias, requires_grad=False)
-        return _Folded(out)
-
-
-class _Folded(nn.Module):
-    """A folded ConvNorm, called like one."""
-
-    def __init__(self, conv: nn.Conv2d) -> None:
-        super().__init__()
-        self.conv = conv
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        out: Tensor = self.conv(x)
-        return out if mask is None else out * mask
-
-
-class GlobalPool(nn.Module):
-    """KataGo's pooling over the points of the board: [N, C, S, S] to [N, 3C]: mean, mean scaled by board size, maximum.
-
-    Source: arXiv 1902.10565, section 3.2.
-    """
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        if mask is None:
-            width = float(x.shape[-1])
-            mean = x.mean(dim=(2, 3))
-            return torch.cat([mean, mean * ((width - 14.0) / 10.0), x.amax(dim=(2, 3))], dim=1)
-        area = mask.sum(dim=(2, 3))
-        mean = (x * mask).sum(dim=(2, 3)) / area
-        highest = (x * mask - (1 - mask) * 1e9).amax(dim=(2, 3))
-        return torch.cat([mean, mean * ((torch.sqrt(area) - 14.0) / 10.0), highest], dim=1)
-
-
-def _activation(name: str) -> nn.Module:
-    return {"relu": nn.ReLU, "silu": nn.SiLU, "mish": nn.Mish}[name]()
-
-
-class Block(nn.Module):
-    """conv-norm-relu-conv-norm-add-relu. `pooled`: some channels of the first convolution are pooled and bias the others."""
-
-    def __init__(self, channels: int, activation: str, pooled: bool, gain: float) -> None:
-        super().__init__()
-        self.first = ConvNorm(channels, channels, 3)
-        self.second = ConvNorm(channels, channels, 3, gain)
-        self.act = _activation(activation)
-        self.to_pool: ConvNorm | None = None
-        if pooled:
-            width = max(4, channels // 4)
-            self.to_pool = ConvNorm(channels, width, 3)
-            self.pool = GlobalPool()
-            self.from_pool = nn.Linear(3 * width, channels, bias=False)
-            nn.init.normal_(self.from_pool.weight, std=0.5 / math.sqrt(3 * width))
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        y = self.first(x, mask)
-        if self.to_pool is not None:
-            pooled = self.pool(self.act(self.to_pool(x, mask)), mask)
-            y = y + self.from_pool(pooled)[:, :, None, None]
-            if mask is not None:
-                y = y * mask
-        out: Tensor = self.act(self.second(self.act(y), mask) + x)
-        return out
 
 
 class ResidualTower(nn.Module):
@@ -186,16 +39,12 @@ class ResidualTower(nn.Module):
         super().__init__()
         self.architecture = a
         c, h = a.channels, a.head_channels
-        self.act = _activation(a.activation)
-        self.stem = ConvNorm(a.planes, c, 3)
+        self.act = activation_of(a.activation)
+        self.stem = ConvNorm(a.planes, c, a.stem_kernel)
         self.globals = nn.Linear(GLOBALS, c)
         nn.init.normal_(self.globals.weight, std=0.3 / math.sqrt(GLOBALS))
         nn.init.zeros_(self.globals.bias)
-        # Every block adds a little: the variance of the trunk stays of order one whatever the depth.
-        gain = 1 / math.sqrt(a.blocks)
-        self.blocks = nn.ModuleList(
-            Block(c, a.activation, bool(a.pool_every) and (i + 1) % a.pool_every == 0, gain) for i in range(a.blocks)
-        )
+        self.blocks = make_blocks(a)
         self.pool = GlobalPool()
         outputs = 1 + a.reply
         if a.policy:
@@ -206,7 +55,7 @@ class ResidualTower(nn.Module):
         self.value_conv = ConvNorm(c, h, 1)
         if a.outcome or a.score:
             self.value_hidden = nn.Linear(3 * h, a.value_hidden)
-            self.value_act = _activation(a.value_activation)
+            self.value_act = activation_of(a.value_activation)
         if a.outcome:
             self.outcome_out = nn.Linear(a.value_hidden, 3)
             # Draws are rare; that is not to be learned first, by all of the head.

@@ -21,6 +21,8 @@ from alphago.nets.modules import Network, build
 
 KIND: Final = "network"
 VERSION: Final = 1
+_SINCE: Final = {"policy": True, "block": "plain", "kernel": 3, "stem_kernel": 3, "squeeze": 0}
+"""Keys of an architecture that came later, and what networks from before them have: they keep their hash."""
 
 
 def save_network(path: str | os.PathLike[str], network: Network, provenance: str | Mapping[str, Any]) -> None:
@@ -93,8 +95,7 @@ def load_network(path: str | os.PathLike[str]) -> tuple[Network, dict[str, Any]]
 def network_hash(network: Network) -> str:
     """SHA-256, in hexadecimal, of architecture and weights; provenance does not count."""
     values = network.architecture.model_dump()
-    if values.get("policy") is True:  # networks from before this key keep their hash
-        del values["policy"]
+    values = {key: value for key, value in values.items() if key not in _SINCE or value != _SINCE[key]}
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())

@@ -30,8 +30,9 @@ class _Controller(nn.Module, ABC):
         open_ = torch.zeros(len(space.widths), self.widest, dtype=torch.bool)
         for turn, width in enumerate(space.widths):
             open_[turn, :width] = True
-        self._open: Tensor
-        self.register_buffer("_open", open_, persistent=False)
+        self.options: Tensor
+        """bool [decisions, widest]: what each decision has."""
+        self.register_buffer("options", open_, persistent=False)
 
     @abstractmethod
     def start(self, contexts: Tensor) -> Any:
@@ -65,7 +66,7 @@ class _Controller(nn.Module, ABC):
         actions = batch.actions.view(batch.episodes, turns)
         contexts = self._contexts(batch.episodes, batch.contexts)
         found = self.space.masks(actions.numpy())
-        masks = self._open.expand(len(actions), -1, -1) if found is None else torch.from_numpy(found)
+        masks = self.options.expand(len(actions), -1, -1) if found is None else torch.from_numpy(found)
         state, before = self.start(contexts), None
         log_probs, entropy = [], []
         for turn in range(turns):
@@ -83,7 +84,7 @@ class _Controller(nn.Module, ABC):
 
     def _masks(self, turn: int, before: Tensor) -> Tensor:
         if self.space.is_static:
-            return self._open[turn].expand(len(before), -1)
+            return self.options[turn].expand(len(before), -1)
         masks = np.zeros((len(before), self.widest), dtype=bool)
         for row, sequence in enumerate(before.tolist()):
             mask = self.space.allowed(sequence)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -45,7 +46,7 @@ def digits(seed: int = 0) -> dict[str, tuple[Tensor, Tensor]]:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise ImagesError("the space conv needs scikit-learn: pip install scikit-learn") from None
+        raise ImagesError("the space conv needs scikit-learn: pip install 'alphago[nas]'") from None
     found: Any = load_digits()
     order = np.random.default_rng(seed).permutation(len(found.target))
     images = torch.from_numpy((found.images[order] / 8 - 1).astype(np.float32))[:, None]
@@ -94,26 +95,30 @@ class Child(nn.Module):
         return logits
 
 
-def train_child(
-    layers: list[dict[str, Any]], seed: int, *, epochs: int = EPOCHS, on: str = "validate"
-) -> NDArray[np.float64]:
-    """Accuracies after every epoch, [epochs], of a child trained from scratch.
+def trained_child(
+    layers: list[dict[str, Any]],
+    seed: int,
+    images: Tensor,
+    classes: Tensor,
+    *,
+    epochs: int = EPOCHS,
+    after: Callable[[Child], None] | None = None,
+) -> Child:
+    """A child trained from scratch, in evaluation mode.
 
     Nesterov momentum 0.9, as in the paper; a rate of 0.05 that falls to 0 by a cosine, batches of 64.
 
     Args:
         seed: of weights and order.
-        on: the part that accuracy is measured on.
+        images, classes: to learn from.
+        after: called after every epoch.
     """
-    parts = digits()
-    images, classes = parts["learn"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         child = Child(layers)
         optimizer = torch.optim.SGD(child.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-4)
         steps = epochs * -(-len(images) // 64)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        found = []
         for _ in range(epochs):
             child.train()
             for chosen in torch.split(torch.randperm(len(images)), 64):
@@ -122,8 +127,30 @@ def train_child(
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
-            found.append(accuracy(child, *parts[on]))
+            if after is not None:
+                after(child.eval())
+    return child.eval()
+
+
+def train_child(layers: list[dict[str, Any]], seed: int, *, epochs: int = EPOCHS) -> NDArray[np.float64]:
+    """Validation accuracies after every epoch, [epochs], of a child that learns from the images for learning."""
+    parts = digits()
+    found: list[float] = []
+    trained_child(
+        layers,
+        seed,
+        *parts["learn"],
+        epochs=epochs,
+        after=lambda child: found.append(accuracy(child, *parts["validate"])),
+    )
     return np.array(found)
+
+
+def errors_of(layers: list[dict[str, Any]], count: int, *, epochs: int = EPOCHS) -> NDArray[np.float64]:
+    """Shares of the test images that a child gets wrong, [count], after as many trainings (seeds 0, 1, ...) like a search's."""
+    parts = digits()
+    children = (trained_child(layers, seed, *parts["learn"], epochs=epochs) for seed in range(count))
+    return np.array([1 - accuracy(child, *parts["test"]) for child in children])
 
 
 @torch.no_grad()
@@ -152,12 +179,44 @@ class ConvProblem:
         try:
             layers = self.space.value(choices)
             best = float(train_child(layers, seed, epochs=self._epochs)[-LAST:].max())
+            latency = child_latency_ms(layers)
         finally:
             torch.set_num_threads(threads)
-        parameters = sum(p.numel() for p in Child(layers).parameters())
-        more = {"accuracy": best, "parameters": float(parameters)}
-        return Measured(best**3, seconds=time.monotonic() - started, more=more)
+        more = {"accuracy": best, "parameters": float(child_parameters(layers))}
+        return Measured(best**3, seconds=time.monotonic() - started, latency_ms=latency, more=more)
 
-    def test_error(self, choices: Choices, seed: int = 0) -> float:
-        """Share of test images that a child trained anew gets wrong."""
-        return 1 - float(train_child(self.space.value(choices), seed, epochs=self._epochs, on="test")[-1])
+    def describe(self, choices: Choices) -> dict[str, Any]:
+        """Its layers, one by one, and its size."""
+        layers = self.space.value(choices)
+        texts = {
+            f"layer_{number}": f"{layer['kernel']}x{layer['kernel']}, {layer['filters']} filters, reads "
+            + (", ".join(f"layer {source}" for source in layer["inputs"]) or "the image")
+            for number, layer in enumerate(layers)
+        }
+        return {**texts, "parameters": child_parameters(layers)}
+
+
+def child_parameters(layers: list[dict[str, Any]]) -> int:
+    """Parameters of a child."""
+    return sum(p.numel() for p in Child(layers).parameters())
+
+
+@torch.no_grad()
+def child_latency_ms(layers: list[dict[str, Any]], *, batch: int = 64, repeats: int = 30) -> float:
+    """Milliseconds of an untrained child on a batch of images, on one thread as `ConvProblem.measure` sees to: the median."""
+    child, images = Child(layers).eval(), torch.zeros(batch, 1, 8, 8)
+    times = []
+    for _ in range(repeats + 3):
+        started = time.perf_counter()
+        child(images)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times[3:])) * 1e3
+
+
+def hand_made(parameters: int, layers: int = LAYERS) -> list[dict[str, Any]]:
+    """What a person would write down: 3x3 convolutions of one width in a chain, of about so many parameters."""
+
+    def chain(filters: int) -> list[dict[str, Any]]:
+        return [{"filters": filters, "kernel": 3, "inputs": [i - 1] if i else []} for i in range(layers)]
+
+    return min((chain(filters) for filters in range(1, 65)), key=lambda one: abs(child_parameters(one) - parameters))

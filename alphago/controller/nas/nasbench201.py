@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
+import io
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from alphago.controller.nas.space import Choice, Choices, Group, Space
 from alphago.errors import AlphaGoError
+from alphago.files import write_atomically
 
 OPERATIONS: Final = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES: Final = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
@@ -28,6 +31,9 @@ BUDGET_SECONDS: Final = 12_000.0
 """Simulated seconds of a search in the published comparison."""
 REWARD: Final = "cifar10_val_12ep"
 SECONDS: Final = "train_seconds_12ep"
+LATENCY: Final = "latency_ms_gold_6226"
+"""Milliseconds of an inference on a server's processor (Intel Xeon Gold 6226)."""
+SYNTHETIC: Final = "the synthetic table"
 JUDGED: Final = ("cifar10_test_200ep", "cifar100_test_200ep", "imagenet16_test_200ep")
 """Percent; never seen by a search."""
 
@@ -67,6 +73,14 @@ class Table:
             raise TableError(f"{self.name}: no column {column!r}; there are {', '.join(self.columns)}")
         return self.columns[column]
 
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that stand for the contents."""
+        found = hashlib.sha256()
+        for name, values in sorted(self.columns.items()):
+            found.update(f"{name}\n".encode() + np.ascontiguousarray(values).tobytes())
+        return found.hexdigest()[:16]
+
 
 def load_table(path: Path) -> Table:
     """Read a table: CSV, perhaps gzipped, with a header; the column `cell` and columns of numbers.
@@ -100,6 +114,17 @@ def load_table(path: Path) -> Table:
         first = cell_of(list(all_choices())[int(np.argmin(seen))])
         raise TableError(f"{path}: {CELLS - int(seen.sum()):,} of {CELLS:,} cells are missing, such as {first}")
     return Table(path.name, dict(zip(names, data, strict=True)))
+
+
+def save_table(path: Path, table: Table) -> None:
+    """Write a table as `load_table` reads it, gzipped where the name ends in .gz. Raises TableError."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["cell", *table.columns])
+    for row, choices in enumerate(all_choices()):
+        writer.writerow([cell_of(choices), *(f"{values[row]:.4f}" for values in table.columns.values())])
+    data = text.getvalue().encode()
+    write_atomically(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data, TableError)
 
 
 def _opened(path: Path) -> IO[str]:
@@ -147,7 +172,7 @@ def synthetic_table(seed: int = 0) -> Table:
         JUDGED[2]: measured(2.6, 44.0, 0.6),
         "latency_ms": 2.0 + seconds / 11 + random.normal(0, 0.15, CELLS),
     }
-    return Table("the synthetic table", columns)
+    return Table(SYNTHETIC, columns)
 
 
 def _reaches_the_end(choices: NDArray[np.int64]) -> NDArray[np.bool_]:

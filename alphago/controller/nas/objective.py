@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from alphago.controller.nas.space import Choices, Space
 from alphago.errors import AlphaGoError
@@ -43,6 +43,17 @@ class Problem(Protocol):
 
     def measure(self, choices: Choices, seed: int) -> Measured:
         """Find out what an answer is worth. An exception makes it invalid, and is told."""
+
+    def describe(self, choices: Choices) -> dict[str, Any]:
+        """What is said of the answer in the end, such as accuracies that no search may see; anything that JSON holds."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A problem that knows how long an answer takes without training it: a limit can be kept before anything is measured."""
+
+    def latency_ms(self, choices: Choices) -> float:
+        """Milliseconds; the same for the same choices, whenever it is asked."""
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
-from alphago.controller.nas.objective import Budget, Limit, Measured, Problem
+from alphago.controller.nas.objective import Budget, Limit, Measured, Problem, Timed
 from alphago.controller.nas.space import Choices
 from alphago.controller.nas.strategies import Strategy
 from alphago.errors import AlphaGoError
@@ -59,6 +59,10 @@ class Progress:
     """The highest value that keeps the limit."""
     numbers: dict[str, float] = field(default_factory=dict)
     """Of the strategy."""
+    recorded: int = 0
+    """Measurements that the journal held when the search began."""
+    converged: bool = False
+    """It ended because nothing new was proposed any more."""
 
     @property
     def failures(self) -> int:
@@ -105,6 +109,7 @@ class Search:
         self._charge_repeats = charge_repeats
         self._known: dict[str, Tried] = {}
         self._recorded: list[dict[str, Any]] = _read(folder / JOURNAL) if folder is not None else []
+        self.progress.recorded = len(self._recorded)
         self._stop = False
 
     def stop(self) -> None:
@@ -130,6 +135,7 @@ class Search:
                 if on_batch is not None:
                     on_batch(progress)
                 if idle >= PATIENCE:
+                    progress.converged = True
                     break
         if progress.best is None:
             raise SearchError(self._why_nothing())
@@ -162,15 +168,10 @@ class Search:
         first = len(self.progress.tried)
         recorded = self._recorded[first : first + len(jobs)]
         left = jobs[len(recorded) :]
-        answers: Iterator[tuple[Measured, str]]
-        if self._executor is None:
-            answers = (_attempt(self.problem, *job) for job in left)
-        else:
-            answers = (
-                iter(self._executor.map(_attempt, *zip(*[(self.problem, *job) for job in left], strict=True)))
-                if left
-                else iter(())
-            )
+        if isinstance(self.problem, Timed):
+            for choices, _ in left:  # here and one after the other: what runs beside a measurement of time falsifies it
+                self.problem.latency_ms(choices)
+        answers = self._answers(left)
         for number, (key, choices) in enumerate(fresh.items()):
             if number < len(recorded):
                 row = recorded[number]
@@ -188,6 +189,18 @@ class Search:
                 journal.flush()
                 os.fsync(journal.fileno())
             self._take(one)
+
+    def _answers(self, jobs: Sequence[tuple[Choices, int]]) -> Iterator[tuple[Measured, str]]:
+        """Measurements in the order of the jobs, as they come."""
+        if self._executor is None or not jobs:
+            yield from (_attempt(self.problem, *job) for job in jobs)
+            return
+        try:
+            yield from self._executor.map(_attempt, *zip(*[(self.problem, *job) for job in jobs], strict=True))
+        except BrokenExecutor:
+            raise SearchError(
+                "a worker process died, killed or out of memory; what was measured is kept: go on with --resume"
+            ) from None
 
     def _take(self, one: Tried) -> None:
         progress = self.progress

@@ -173,6 +173,8 @@ class Learning:
     """None: sequences as they are drawn, raw rewards, and a moving-average baseline."""
     decay: float = 0.9
     """Of that baseline."""
+    hidden: int = 32
+    """Units of an LSTM."""
 
 
 class Learned:
@@ -194,8 +196,8 @@ class Learned:
         batch: int = 1,
         accept: Accept | None = None,
     ) -> None:
-        self.policy = make_controller(controller, space, seed=seed)
         learning = learning or tuned(controller, batch)
+        self.policy = make_controller(controller, space, seed=seed, hidden=learning.hidden)
         self.source: SequenceSource
         baseline: Baseline
         if learning.replay is None:
@@ -216,8 +218,11 @@ class Learned:
         return self.trainer.learn(self.source.episodes())
 
 
-def _settings(rate: float, episodes: int, *, entropy: float = 0.0, **more: float) -> ReinforceSettings:
-    optimizer = OptimizerSettings(kind="adamw", lr=rate, weight_decay=0.0, **{"beta2": 0.999, **more})
+def settings_of(
+    rate: float, episodes: int = 1, *, entropy: float = 0.0, beta1: float = 0.0, beta2: float = 0.999
+) -> ReinforceSettings:
+    """Settings of the trainer for a search: Adam, a constant rate, no end."""
+    optimizer = OptimizerSettings(kind="adamw", lr=rate, beta1=beta1, beta2=beta2, weight_decay=0.0)
     return ReinforceSettings(
         steps=1_000_000,
         episodes=episodes,
@@ -234,18 +239,18 @@ def published(controller: str = "factorised", episodes: int = 1) -> Learning:
     One sequence an update, rewards in percent less their moving average, Adam.
     """
     rate = {"factorised": 0.05, "lstm": 0.01}[_known(controller)]
-    return Learning(_settings(rate, episodes))
+    return Learning(settings_of(rate, episodes, beta1=0.9))
 
 
 def tuned(controller: str = "factorised", episodes: int = 1) -> Learning:
     """REINFORCE for budgets of a hundred evaluations: no repeats, standardised rewards, an entropy bonus, the best replayed.
 
-    Chosen on NAS-Bench-201 by `benchmarks/nas_tuning.py`, with the 12-epoch accuracies of CIFAR-100 and ImageNet16 for rewards; neither
-    CIFAR-10 nor an accuracy after 200 epochs was looked at (docs/nas.md).
+    Chosen on NAS-Bench-201 by `benchmarks/nas_tuning.py`, with the 12-epoch accuracies of CIFAR-100 and ImageNet16 for rewards;
+    neither CIFAR-10 nor an accuracy after 200 epochs was looked at (docs/nas.md).
     """
     if _known(controller) == "lstm":
-        return Learning(_settings(0.02, episodes, entropy=0.4, beta1=0.5), ReplaySettings(elites=3, weight=1.5))
-    return Learning(_settings(0.15, episodes, entropy=0.4, beta1=0.3), ReplaySettings(elites=4, weight=1.5))
+        return Learning(settings_of(0.02, episodes, entropy=0.4, beta2=0.99), ReplaySettings(2, 0.5, 0.8))
+    return Learning(settings_of(0.135, episodes, entropy=0.37, beta2=0.99), ReplaySettings(2, 0.5, 0.8))
 
 
 def _known(controller: str) -> str:

@@ -137,7 +137,7 @@ def run_learned(
     """
     books = _Runs(table, runs, budget, reward, limit, latency)
     cells = space()
-    policy = make_controller(controller, cells, replicas=runs, seed=seed)
+    policy = make_controller(controller, cells, replicas=runs, seed=seed, hidden=learning.hidden)
     source: SequenceSource
     baseline: Baseline
     if screen and (limit is None or learning.replay is None):

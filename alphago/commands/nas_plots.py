@@ -1,0 +1,83 @@
+"""Pictures of searches: what was found over time, and value against latency with what nothing else beats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from alphago.data.plots import new_figure, save_figure
+
+if TYPE_CHECKING:
+    from alphago.controller.nas.search import Progress
+
+
+def plot_search(progress: Progress, path: Path, *, value: str, title: str, limit_ms: float | None = None) -> None:
+    """One PNG: every measurement and the best so far, and (where latencies are known) value against latency.
+
+    Raises:
+        NoPlots: without matplotlib. GameDataError: it cannot be written.
+    """
+    valid = [one for one in progress.tried if one.measured.valid]
+    timed = [one for one in valid if one.measured.latency_ms is not None]
+    figure, axes = new_figure(1, 2 if timed else 1)
+    figure.suptitle(title)
+    over = axes[0][0]
+    numbers = [one.number + 1 for one in valid]
+    values = np.array([one.measured.value for one in valid])
+    keeps = np.array([limit_ms is None or (one.measured.latency_ms or 0.0) <= limit_ms for one in valid], dtype=bool)
+    over.plot(numbers, values, ".", markersize=3, color="C0", label="measured")
+    over.plot(numbers, np.maximum.accumulate(np.where(keeps, values, -np.inf)), color="C1", label="best so far")
+    over.set(title="Search", xlabel="measurements", ylabel=value)
+    over.legend(fontsize=8)
+    if timed:
+        axis = axes[0][1]
+        latencies = [one.measured.latency_ms for one in timed]
+        axis.plot(latencies, [one.measured.value for one in timed], ".", markersize=3, color="C0", label="measured")
+        front = progress.front()
+        axis.step(
+            [one.measured.latency_ms for one in front],
+            [one.measured.value for one in front],
+            "o-",
+            where="post",
+            markersize=3,
+            linewidth=1,
+            color="C1",
+            label="nothing is better and faster",
+        )
+        if limit_ms is not None:
+            axis.axvline(limit_ms, color="grey", linewidth=0.8, linestyle="--", label=f"limit, {limit_ms:g} ms")
+        if progress.best is not None:
+            axis.plot(
+                [progress.best.measured.latency_ms], [progress.best.measured.value], "*", markersize=12, color="C3"
+            )
+        axis.set(title="Value against latency", xlabel="latency, ms", ylabel=value)
+        axis.legend(fontsize=8)
+    for axis in axes[0]:  # what failed to learn would squeeze all the rest into a line
+        low, high = np.quantile(values, 0.05), values.max()
+        axis.set_ylim(low - 0.3 * (high - low + 1e-9), high + 0.1 * (high - low + 1e-9))
+    save_figure(figure, path)
+
+
+def plot_proxies(result: Mapping[str, Any], path: Path) -> None:
+    """One PNG: what each proxy foretells of the anchors against their Elo."""
+    judged = {one["name"]: one for one in result["proxies"]}
+    columns = min(3, len(judged))
+    figure, axes = new_figure(-(-len(judged) // columns), columns)
+    for number, (name, one) in enumerate(judged.items()):
+        axis = axes[number // columns][number % columns]
+        rows = result["foretold"][name]
+        elo, foretold = [row["elo"] for row in rows], [row["foretold"] for row in rows]
+        axis.plot(foretold, elo, "o", markersize=4)
+        for row in rows:
+            axis.annotate(
+                row["anchor"], (row["foretold"], row["elo"]), xytext=(3, 3), textcoords="offset points", fontsize=7
+            )
+        ends = [min(*elo, *foretold), max(*elo, *foretold)]
+        axis.plot(ends, ends, color="grey", linewidth=0.8)
+        axis.set(title=f"{name}: tau {one['tau']:.2f}", xlabel="foretold Elo (fit to all)", ylabel="Elo of the matches")
+    for number in range(len(judged), len(axes) * columns):
+        axes[number // columns][number % columns].set_visible(False)
+    save_figure(figure, path)

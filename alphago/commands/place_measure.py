@@ -1,0 +1,166 @@
+"""`alphago place measure` and `alphago place validate`: placements on real devices, and whether the simulator foretells them."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alphago.commands.place_problem import (
+    Asked,
+    BatchOption,
+    CalibrateOption,
+    DevicesOption,
+    GroupsOption,
+    MemoryOption,
+    ModelOption,
+    ObjectiveOption,
+    QueueOption,
+    TracerOption,
+    make_task,
+)
+from alphago.commands.train_options import JsonOption
+
+if TYPE_CHECKING:
+    from alphago.controller.placement.graph import Ints
+    from alphago.controller.placement.problem import Problem
+
+OutFile = Annotated[Path | None, typer.Option("--out", help="Write everything to this JSON file, too.")]
+
+
+def measure(
+    model: ModelOption,
+    placement: Annotated[
+        list[Path] | None, typer.Option("--placement", help="A placement.json; may be given again.")
+    ] = None,
+    devices: DevicesOption = None,
+    objective: ObjectiveOption = None,
+    rounds: Annotated[int, typer.Option("--rounds", help="Times that each takes its turn.", min=5)] = 30,
+    steps: Annotated[int, typer.Option("--steps", help="Samples of a turn.", min=1)] = 3,
+    batch: BatchOption = 1,
+    tracer: TracerOption = None,
+    memory: MemoryOption = None,
+    groups: GroupsOption = None,
+    queue: QueueOption = "longest",
+    calibrate: CalibrateOption = True,
+    out: OutFile = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run placements on this computer in turns: the files given, the rules, one device, one process with all threads."""
+    from alphago.commands.place_table import measured_values, measured_verdict, print_table, write_json
+    from alphago.controller.placement import heuristics, partition
+    from alphago.controller.placement.compare import groups_row, operations_row
+    from alphago.controller.placement.corpus import read_placement
+    from alphago.controller.placement.executor import Executor, Whole
+    from alphago.controller.placement.measure import side_by_side
+    from alphago.machine import usable_threads
+
+    task = make_task(
+        Asked(model, devices, objective, None, memory, "cores", batch, tracer, False, groups, queue, calibrate)
+    )
+    problem, captured = task.problem, task.captured
+    assert captured is not None
+    best, _ = problem.best_alone
+    single = f"all on {problem.machine.devices[best].name}"
+    rows = [groups_row(problem, single, lambda: heuristics.alone(problem))]
+    for path in placement or []:
+        rows.append(operations_row(problem, path.stem, read_placement(path, problem.graph, problem.machine)))
+    for name, rule in (("HEFT", heuristics.heft), ("m-ETF", heuristics.earliest_first), ("METIS", partition.metis)):
+        rows.append(groups_row(problem, name, lambda rule=rule: rule(problem)))  # type: ignore[misc]
+    fitting = {row.method: row.placement for row in rows if row.placement is not None and math.isfinite(row.ms)}
+    whole = tuple(Whole(captured, threads) for threads in sorted({1, usable_threads()}))
+    with Executor(captured, task.devices) as executor:
+        found = side_by_side(
+            executor, problem, fitting, whole=whole, rounds=rounds, steps=steps, told=_told
+        )  # fmt: skip
+    values = measured_values(found)
+    if out is not None:
+        write_json(out, values)
+    if as_json:
+        print(json.dumps(values))
+        return
+    print_table(problem, rows, None, found)
+    ours = placement[0].stem if placement else "HEFT"
+    print(measured_verdict(found, ours, single))
+
+
+def validate(
+    model: ModelOption = "inception_v3",
+    devices: DevicesOption = None,
+    objective: ObjectiveOption = None,
+    placements: Annotated[int, typer.Option("--placements", help="That are simulated and measured.", min=3)] = 100,
+    rounds: Annotated[int, typer.Option("--rounds", help="Measurements of each, in turns.", min=1)] = 5,
+    seed: Annotated[int, typer.Option("--seed", help="Of the placements.")] = 0,
+    batch: BatchOption = 1,
+    tracer: TracerOption = None,
+    memory: MemoryOption = None,
+    groups: GroupsOption = None,
+    queue: QueueOption = "longest",
+    calibrate: CalibrateOption = True,
+    out: OutFile = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the simulator with measurements: mean error, Kendall's tau, and what trusting it would cost."""
+    from alphago.commands.place_table import write_json
+    from alphago.controller.placement.executor import Executor
+    from alphago.controller.placement.measure import agreement, side_by_side
+
+    task = make_task(
+        Asked(model, devices, objective, None, memory, "cores", batch, tracer, False, groups, queue, calibrate)
+    )
+    problem, captured = task.problem, task.captured
+    assert captured is not None
+    drawn = varied(problem, placements, seed)
+    simulated = problem.costs_of_operations(drawn).ms
+    with Executor(captured, task.devices) as executor:
+        found = side_by_side(
+            executor, problem, {str(row): drawn[row] for row in range(len(drawn))}, rounds=rounds, warmup=1, told=_told
+        )
+    import numpy as np
+
+    measured = np.array([one.ms for one in found])
+    facts: dict[str, Any] = {
+        "model": model,
+        "placements": len(drawn),
+        **{name: round(value, 4) for name, value in agreement(simulated, measured).items()},
+    }
+    values = {**facts, "simulated": simulated.tolist(), "measured": measured.tolist()}
+    if out is not None:
+        write_json(out, values)
+    if as_json:
+        print(json.dumps(values))
+    else:
+        print(
+            f"{model}: {len(drawn)} placements, error {facts['mape']:.1f} % (bias {facts['bias']:+.1f} %), "
+            f"tau {facts['tau']:.3f}, regret {facts['regret']:.1f} %"
+        )
+
+
+def varied(problem: Problem, count: int, seed: int) -> Ints:
+    """Placements of operations [count, N] of every sort: from long runs on one device to every group anywhere; rules among them."""
+    import numpy as np
+
+    from alphago.controller.placement import heuristics
+
+    random = np.random.default_rng(seed)
+    rows = [heuristics.alone(problem), heuristics.heft(problem), heuristics.earliest_first(problem)][:count]
+    options = [np.flatnonzero(row) for row in problem.allowed]
+    while len(rows) < count:
+        stay = 1 - 10 ** random.uniform(-2.5, 0)  # the chance that a group goes where the one before it went
+        row = np.zeros(problem.groups, dtype=np.int64)
+        before = -1
+        for group in problem.order.tolist():
+            if before not in options[group] or random.random() > stay:
+                before = int(options[group][random.integers(len(options[group]))])
+            row[group] = before
+        if problem.costs(row[None]).fits[0]:
+            rows.append(row)
+    return problem.expanded(np.stack(rows))
+
+
+def _told(number: int, total: int) -> None:
+    print(f"round {number} of {total}", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Device placement: which device computes which operation of a network's graph, learned by the REINFORCE trainer."""

@@ -1,0 +1,167 @@
+"""Placements measured side by side: turns in rounds, medians with intervals, and what one process without any placement does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from alphago.controller.placement.executor import ExecutionError, Executor, Whole
+from alphago.controller.placement.graph import Device, Floats, Ints, Link, Machine
+from alphago.controller.placement.problem import Costs, Problem
+
+SIZES: Final = (1 << 12, 1 << 16, 1 << 20, 1 << 22)
+"""Bytes of the transfers that calibrate a link."""
+RESAMPLES: Final = 2000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Times of one way to compute a sample."""
+
+    name: str
+    ms: float
+    """The median."""
+    low: float
+    high: float
+    """95 % interval of the median, by bootstrap."""
+    times: Floats
+    """Every one, milliseconds."""
+
+
+def summary(name: str, times: Floats, seed: int = 0) -> Measured:
+    """The median of times [n] and its 95 % interval (percentiles of medians of resampled times)."""
+    random = np.random.default_rng(seed)
+    medians = np.median(times[random.integers(0, len(times), (RESAMPLES, len(times)))], axis=1)
+    low, high = np.quantile(medians, [0.025, 0.975])
+    return Measured(name, float(np.median(times)), float(low), float(high), times)
+
+
+def schedule(problem: Problem, placement: Ints) -> Ints:
+    """The order in which the simulator starts the operations under a placement [N]: int64 [N]. The executor keeps to it."""
+    starts = problem.trace(placement).starts
+    position = np.empty(len(starts))
+    position[problem.graph.order] = np.arange(len(starts))
+    return np.lexsort((position, starts)).astype(np.int64)
+
+
+def side_by_side(
+    executor: Executor,
+    problem: Problem,
+    placements: Mapping[str, Ints],
+    *,
+    whole: tuple[Whole, ...] = (),
+    rounds: int = 30,
+    warmup: int = 3,
+    steps: int = 1,
+    told: Callable[[int, int], None] | None = None,
+) -> list[Measured]:
+    """Latency, or under throughput the pace, of each placement, in turns: A B C A B C, so that what disturbs one disturbs all.
+
+    Args:
+        placements: by name, of operations [N].
+        whole: the module in one process, with so many threads each.
+        rounds: times of each.
+        steps: samples of a turn; under throughput it is at least 8.
+        told: is told the round and all of them.
+    """
+    throughput = problem.objective == "throughput"
+    steps = max(8, steps) if throughput else steps
+    orders = {name: schedule(problem, placement) for name, placement in placements.items()}
+    times: dict[str, list[float]] = {name: [] for name in placements}
+    times |= {name_of(one): [] for one in whole}
+    for number in range(rounds):
+        for name, placement in placements.items():
+            executor.load(placement, orders[name])
+            executor.latencies(warmup)
+            found = [executor.pace(steps)] if throughput else executor.latencies(steps).tolist()
+            times[name].append(float(np.median(found)))
+        for one in whole:
+            one.latencies(warmup)
+            times[name_of(one)].append(float(np.median(one.latencies(steps))))
+        if told is not None:
+            told(number + 1, rounds)
+    return [summary(name, np.array(found)) for name, found in times.items()]
+
+
+def name_of(whole: Whole) -> str:
+    """How a table calls it."""
+    return f"one process, {whole.threads} threads" if whole.threads > 1 else "one process, 1 thread"
+
+
+def measured_costs(executor: Executor, problem: Problem, *, warmup: int = 2, steps: int = 5) -> Callable[[Ints], Costs]:
+    """A coster that measures: placements of operations [B, N] to medians. What does not fit, by the simulator, is not run."""
+
+    def costs(placements: Ints) -> Costs:
+        found = problem.costs_of_operations(placements)
+        ms = found.ms.copy()
+        for row in np.flatnonzero(found.fits):
+            executor.load(placements[row], schedule(problem, placements[row]))
+            executor.latencies(warmup)
+            if problem.objective == "throughput":
+                ms[row] = executor.pace(max(8, steps))
+            else:
+                ms[row] = float(np.median(executor.latencies(steps)))
+        return Costs(ms, found.fits, found.held)
+
+    return costs
+
+
+def calibrated_machine(
+    executor: Executor, kinds: Mapping[str, str], memory: float, probe: Callable[[int], Executor]
+) -> Machine:
+    """The devices of an executor as a machine: links as fast as copies between them are found to be.
+
+    Args:
+        kinds: device to the graph's name for its kind.
+        memory: bytes of each.
+        probe: makes an executor on the same devices of a module that hands so many bytes from one to the next.
+
+    Raises:
+        ExecutionError: the probe cannot be run.
+    """
+    sizes, copies, empty = [], [], []
+    for size in SIZES:
+        with probe(size) as pair:
+            count = len(pair.captured.nodes)
+            here = np.zeros(count, dtype=np.int64)
+            there = np.arange(count, dtype=np.int64) % 2
+            order = np.arange(count, dtype=np.int64)
+            values = []
+            for placement in (here, there):
+                pair.load(placement, order)
+                pair.latencies(20)
+                values.append(float(np.median(pair.latencies(200))))
+            sizes.append(float(size))
+            copies.append(values[1] - values[0])
+            empty.append(count - 1)
+    each = np.array(copies) / np.array(empty)
+    slope, delay = np.polyfit(np.array(sizes), each, 1)
+    if not np.isfinite(slope) or slope <= 0:
+        raise ExecutionError(
+            f"transfers of {SIZES[0]} to {SIZES[-1]} bytes took {each} ms: not longer for more bytes; is the machine busy?"
+        )
+    link = Link(float(1 / slope), 0.0, blocks=True, reads_in_place=True)
+    devices = tuple(Device(name, kinds[name], memory, link) for name in executor.devices)
+    return Machine(devices, float(max(0.0, delay)), f"{len(devices)} devices of this computer")
+
+
+def agreement(simulated: Floats, measured: Floats) -> dict[str, float]:
+    """How well simulated times [n] foretell measured ones [n]: mean error, rank correlation, what trusting them would cost.
+
+    Returns:
+        `mape` in percent; `tau` (Kendall's tau-b); `regret` in percent: the measured time of the placement that the simulator holds
+        for the best, against the best measured; `bias` in percent: the median of simulated against measured.
+    """
+    from scipy.stats import kendalltau
+
+    error = np.abs(simulated - measured) / measured
+    chosen = float(measured[int(simulated.argmin())])
+    return {
+        "mape": 100 * float(error.mean()),
+        "tau": float(kendalltau(simulated, measured).statistic),
+        "regret": 100 * (chosen / float(measured.min()) - 1),
+        "bias": 100 * (float(np.median(simulated / measured)) - 1),
+    }

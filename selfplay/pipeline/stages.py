@@ -1,0 +1,131 @@
+"""The stages of a plan in their order, each with what it is made of, and the command lines that play with what came out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from alphago.files import TEMPORARY_SUFFIX
+from selfplay.pipeline.budget import STAGES, Plan
+from selfplay.pipeline.evaluation import evaluate_policy, evaluate_value, play_parts
+from selfplay.pipeline.games import collect_games, selfplay_settings, source_digests
+from selfplay.pipeline.learning import learn_reinforce, learn_rollout, learn_supervised, learn_value, make_value_data
+from selfplay.pipeline.runner import Context, Made, Stage
+
+ENGINE: Final = {
+    "policy.safetensors": "supervised/network",
+    "reinforced.safetensors": "reinforce/network",
+    "value.safetensors": "value/network",
+    "rollout.safetensors": "rollout/weights",
+}
+"""Files of the finished engine in the pipeline's folder, and where they come from."""
+REPORT: Final = "report.html"
+
+
+def stages_of(plan: Plan, about: dict[str, Any]) -> list[Stage]:
+    """All stages of a plan.
+
+    Args:
+        about: what the report says of the run: configuration, budget, program.
+
+    Raises:
+        PipelineError: a source of games that is not there.
+        BadSearchParams: self-play with a search parameter that cannot be.
+    """
+    evaluation = plan.evaluation.model_dump(mode="json")
+    common = {"size": plan.size, "rules": plan.rules, "komi": plan.komi, "seed": plan.seed}
+
+    def evaluated(*keys: str) -> dict[str, Any]:
+        return {key: evaluation[key] for key in keys}
+
+    def bound(run: Callable[[Context, Plan], Made]) -> Callable[[Context], Made]:
+        return lambda context: run(context, plan)
+
+    games = {"size": plan.size, **plan.games.model_dump(mode="json")}
+    if plan.games.selfplay is not None:
+        games["selfplay"]["run"] = selfplay_settings(plan, plan.games.selfplay).run_id
+    learning = {"threads": plan.threads}
+    supervised = {**learning, **plan.supervised.model_dump(mode="json")}
+    value = {**learning, **plan.value.model_dump(mode="json"), "from_policy": plan.from_policy}
+    start = ("supervised/network",) if plan.from_policy else ()
+    found = [
+        Stage("games", games, bound(collect_games), reads=source_digests(plan.games)),
+        Stage("rollout", plan.rollout.model_dump(mode="json"), bound(learn_rollout), ("games/games",)),
+        Stage("supervised", supervised, bound(learn_supervised), ("games/games",)),
+        Stage(
+            "reinforce",
+            {**learning, **plan.reinforce.model_dump(mode="json")},
+            bound(learn_reinforce),
+            ("supervised/network",),
+        ),
+        Stage(
+            "value-data",
+            {**plan.value_data.model_dump(mode="json"), "games": plan.value_games},
+            bound(make_value_data),
+            ("supervised/network", "reinforce/network"),
+        ),
+        Stage("value", value, bound(learn_value), ("value-data/games", *start)),
+        Stage(
+            "evaluate-policy",
+            {**evaluated("positions"), "data": plan.supervised.run.data.model_dump(mode="json")},
+            bound(evaluate_policy),
+            ("games/games", "supervised/network", "reinforce/network"),
+        ),
+        Stage(
+            "evaluate-value",
+            {
+                **common,
+                **value,
+                **evaluated("value_positions", "playouts", "arms"),
+                "policy_positions": plan.policy_positions,
+            },
+            bound(evaluate_value),
+            ("value-data/games", "supervised/network", "reinforce/network", "value/network", "rollout/weights"),
+        ),
+        Stage(
+            "components",
+            {
+                **common,
+                **evaluated("against", "variants", "rules", "openings", "precision", "samples"),
+                "games": plan.component_games,
+                "seconds": plan.component_seconds,
+            },
+            bound(play_parts),
+            ("supervised/network", "value/network", "rollout/weights"),
+        ),
+        Stage("report", about, lambda context: write_report(context, plan, about), STAGES[:-1]),
+    ]
+    assert tuple(stage.name for stage in found) == STAGES
+    return found
+
+
+def write_report(context: Context, plan: Plan, about: dict[str, Any]) -> Made:
+    """The engine's files in the pipeline's folder, and the report beside them."""
+    from selfplay.report.page import write_page
+
+    files: dict[str, tuple[Path, str | None]] = {}
+    for number, (name, need) in enumerate(ENGINE.items()):
+        context.advance(number, len(ENGINE) + 1, name)
+        out = context.out / name
+        temporary = out.with_name(f".{name}{TEMPORARY_SUFFIX}")
+        shutil.copyfile(context.path(need), temporary)
+        temporary.replace(out)
+        files[name] = (out, context.digest(need))
+    context.advance(len(ENGINE), len(ENGINE) + 1, REPORT)
+    page = context.out / REPORT
+    write_page(page, context, plan, about, play_command(context.out))
+    return Made({**files, "report": (page, None)}, text=str(page))
+
+
+def play_command(out: Path) -> str:
+    """The command line of the finished engine over GTP."""
+    policy, _, value, weights = (out / name for name in ENGINE)
+    return f"alphago gtp --style alphago --net {policy} --value-net {value} --rollout-weights {weights}"
+
+
+def match_side(out: Path, seconds: float) -> str:
+    """The finished engine as a side of `alphago match`."""
+    policy, _, value, weights = (out / name for name in ENGINE)
+    return f"pipeline={policy}@max:style=alphago,value={value},weights={weights},seconds={seconds:g}"

@@ -1,0 +1,175 @@
+"""Searches: they learn, count what fails, keep to budgets, and go on after a kill as if nothing had been."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from alphago.controller.placement.graph import PlacementError
+from alphago.controller.placement.problem import Costs, Problem
+from alphago.controller.placement.search import Budget, PolicySettings, Search, SearchSettings
+from alphago.controller.placement.source import PlacementSource, RewardSettings
+from alphago.controller.placement.stepwise import Stepwise
+from alphago.train.folders import CHECKPOINTS
+from alphago.train.optim import TrainingError
+from alphago.train.reinforce import Reinforce
+from placement_helpers import chain, machine, random_graph
+
+
+def settings_of(kind: str = "stepwise", **learning: Any) -> SearchSettings:
+    made = SearchSettings(policy=PolicySettings(kind=kind, hidden=8, groups=4), seed=4)  # type: ignore[arg-type]
+    values = {"steps": 6, "episodes": 8, "checkpoint_minutes": 1e-9, **learning}
+    return made.model_copy(update={"learning": made.learning.model_copy(update=values)})
+
+
+@pytest.mark.parametrize("kind", ["stepwise", "seq2seq", "hierarchical"])
+def test_a_search_killed_at_any_moment_ends_as_if_it_had_not_been(kind: str, tmp_path: Path) -> None:
+    problem = Problem(random_graph(1, 10), machine(2, memory=30.0, host=True))
+    budget = Budget(rounds=2)
+    whole = Search(problem, settings_of(kind), budget)
+    assert whole.run()
+    folder = tmp_path / "run"
+    random = np.random.default_rng(0)
+    for kill in range(4):
+        until = int(random.integers(1, 5))
+
+        def stop(step: int, total: int, metrics: Any, until: int = until) -> None:
+            stop.seen += 1  # type: ignore[attr-defined]
+            if stop.seen >= until:  # type: ignore[attr-defined]
+                raise KeyboardInterrupt
+
+        stop.seen = 0  # type: ignore[attr-defined]
+        search = Search(problem, settings_of(kind), budget, folder=folder, resume=kill > 0, watcher=stop)
+        with pytest.raises(KeyboardInterrupt):
+            search.run()
+    search = Search(problem, settings_of(kind), budget, folder=folder, resume=True)
+    assert search.run()
+    found, wanted = search.found, whole.found
+    assert found.placement is not None and wanted.placement is not None
+    assert found.steps == wanted.steps and (found.placement == wanted.placement).all() and found.ms == wanted.ms
+    assert (found.placements, found.failed, found.rounds) == (wanted.placements, wanted.failed, 2)
+
+
+def test_another_problem_or_setting_is_refused(tmp_path: Path) -> None:
+    problem = Problem(random_graph(1, 8), machine(2))
+    folder = tmp_path / "run"
+    Search(problem, settings_of(), Budget(rounds=1), folder=folder, manifest={"digest": "a"}).run()
+    with pytest.raises(TrainingError, match="holds a run already: add --resume"):
+        Search(problem, settings_of(), Budget(rounds=1), folder=folder)
+    with pytest.raises(TrainingError, match=r"problem.digest is 'a', not 'b'"):
+        Search(problem, settings_of(), Budget(rounds=1), folder=folder, resume=True, manifest={"digest": "b"})
+    with pytest.raises(TrainingError, match=r"learning.episodes is 8, not 9"):
+        Search(problem, settings_of(episodes=9), Budget(rounds=1), folder=folder, resume=True, manifest={"digest": "a"})
+    (folder / "rounds.json").write_text('[{"ms": 1}]')
+    with pytest.raises(PlacementError, match=r"rounds.json: damaged"):
+        Search(problem, settings_of(), Budget(rounds=1), folder=folder, resume=True, manifest={"digest": "a"})
+
+
+def test_budgets_are_kept() -> None:
+    problem = Problem(random_graph(2, 8), machine(2))
+    search = Search(problem, settings_of(steps=1000, checkpoint_minutes=5.0), Budget(placements=50))
+    assert search.run() and 50 <= search.found.placements <= 50 + 8 + 1
+    timed = Search(problem, settings_of(steps=100_000, checkpoint_minutes=5.0), Budget(seconds=0.5))
+    assert timed.run() and timed.found.seconds < 60
+    with pytest.raises(PlacementError, match="needs a budget"):
+        Budget()
+
+
+def test_a_policy_that_has_made_up_its_mind_ends_the_round() -> None:
+    problem = Problem(chain([1.0] * 3), machine(1))  # one device: nothing to decide, no entropy
+    search = Search(problem, settings_of(steps=500, checkpoint_minutes=5.0), Budget(rounds=1))
+    assert search.run() and search.found.placements == 20 * 8 + 1
+
+
+@pytest.mark.parametrize("objective", ["latency", "throughput"])
+def test_it_learns_the_best_of_all_placements(objective: str) -> None:
+    """Eight operations on two devices and a host, 6,561 placements: the best of them, drawn in a fraction as many."""
+    problem = Problem(random_graph(11, 8), machine(2, memory=16.0, host=True), objective)  # type: ignore[arg-type]
+    every = np.array(list(itertools.product(range(3), repeat=8)))
+    costs = problem.costs(every)
+    search = Search(problem, settings_of(steps=60, episodes=32, checkpoint_minutes=5.0), Budget(rounds=1))
+    search.run()
+    assert search.found.ms == costs.ms[costs.fits].min()
+    assert search.found.placement is not None
+    assert problem.costs_of_operations(search.found.placement[None]).ms[0] == search.found.ms
+
+
+def test_the_steps_tell_when_each_best_came() -> None:
+    problem = Problem(random_graph(5, 12), machine(3))
+    search = Search(problem, settings_of(steps=5), Budget(rounds=3))
+    search.run()
+    steps = search.found.steps
+    counts, costs = [step.placements for step in steps], [step.ms for step in steps]
+    assert counts == sorted(set(counts)) and costs == sorted(set(costs), reverse=True) and costs[-1] == search.found.ms
+    assert counts[-1] <= search.found.placements == 3 * (5 * 8 + 1)
+
+
+# --- what does not fit ------------------------------------------------------------------------------------------------------
+
+
+class Scripted:
+    """A placer that draws what it is told."""
+
+    def __init__(self, rows: list[list[int]]) -> None:
+        self.rows = rows
+
+    def sample(self, count: int, generator: Any, contexts: Any = None, greedy: bool = False) -> Any:
+        found = torch.tensor((self.rows * count)[:count])
+        return found, torch.zeros(found.shape)
+
+    def placements(self, choices: Any) -> Any:
+        return choices
+
+
+def test_what_does_not_fit_is_counted_and_gets_the_failing_time() -> None:
+    problem = Problem(chain([1.0, 4.0], memory=2.0, transfer=2.0), machine(2, memory=3.0, host=True))
+    placer = Scripted([[0, 0], [0, 1], [2, 2]])
+    source = PlacementSource(problem, placer, RewardSettings(failing=3.0, learn_failing=4))
+    assert source.failing_ms == 15.0  # three times the host by itself
+    episodes = source.collect(placer, 3)
+    assert episodes.rewards[episodes.starts + 1].tolist() == [-math.sqrt(15.0), -3.0, -math.sqrt(5.0)]
+    assert episodes.invalid is not None and episodes.invalid.tolist() == [True, False, False]
+    assert (source.placements, source.failed, source.best_ms) == (3, 1, 5.0)
+    later = source.collect(placer, 3)  # after 4 placements those that do not fit are left out
+    assert len(later) == 2 and (later.invalid is None or not later.invalid.any()) and source.failed == 2
+    for kind, wanted in (("log", -math.log(5.0)), ("linear", -5.0)):
+        other = PlacementSource(problem, placer, RewardSettings(kind=kind))  # type: ignore[arg-type]
+        assert other.collect(placer, 3).rewards[-1] == wanted
+
+
+def test_measurements_of_equal_placements_are_made_once() -> None:
+    problem = Problem(chain([1.0, 2.0, 3.0]), machine(2))
+    asked: list[int] = []
+
+    def costs(placements: Any) -> Costs:
+        asked.append(len(placements))
+        return problem.costs_of_operations(placements)
+
+    policy = Stepwise(problem, 4)
+    source = PlacementSource(problem, policy, RewardSettings(), costs=costs, cached=True, seed=1)
+    for _ in range(10):
+        assert len(source.collect(policy, 16)) == 16
+    assert sum(asked) == source.placements <= 4  # the ways to part three in a row between two alike devices
+
+
+def test_the_trainer_is_the_one_for_everything() -> None:
+    """Nobody overrides its step; a search makes its rounds with the very class."""
+    assert Reinforce.__subclasses__() == []
+
+
+def test_checkpoints_are_there_while_it_runs(tmp_path: Path) -> None:
+    problem = Problem(random_graph(1, 8), machine(2))
+    seen = []
+
+    def watch(step: int, total: int, metrics: Any) -> None:
+        seen.append(len(list((tmp_path / "run" / "round-000" / CHECKPOINTS).glob("step-*"))))
+        assert 0 <= metrics["spent"] <= 1 and metrics["best_ms"] > 0
+
+    Search(problem, settings_of(), Budget(rounds=1), folder=tmp_path / "run", watcher=watch).run()
+    assert seen[0] == 0 and max(seen) >= 1
