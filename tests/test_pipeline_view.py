@@ -42,7 +42,7 @@ def test_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(pipeline_progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("alphago.commands.pipeline_progress.time.monotonic", lambda: now[0])
     stream = io.StringIO()
     view = Lines(STAGES, EXPECTED, stream)
     view.begin("value", "")
