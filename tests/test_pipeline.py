@@ -114,48 +114,6 @@ def test_threads_do_not_enter_the_result(whole: Path, tmp_path: Path) -> None:
     assert digests(tmp_path / "one", stages) == digests(whole, stages)
 
 
-NINE: dict[str, Any] = {
-    "budget": "1m",
-    "checkpoint_minutes": 0.001,
-    "games.limit": 300,
-    "tiers": [
-        {
-            "budget": "1m",
-            "network": {"kind": "residual", "blocks": 2, "channels": 16, "feature_set": "rich", "pool_every": 2},
-            "rates": {
-                "rollout": 3000, "balance": 60, "supervised": 1000, "reinforce": 40, "measure": 10, "value_data": 20,
-                "value": 300, "evaluate_value": 1, "components": 600,
-            },
-            "shares": {
-                "rollout": 0.1, "supervised": 0.1, "reinforce": 0.1, "value_data": 0.1, "value": 0.1, "evaluate_value": 0.1,
-                "components": 0.2,
-            },
-        }
-    ],
-    "rollout.run.patterns": {"positions": 3000},
-    "rollout.run.likelihood.batch": 256,
-    "rollout.run.tree.batch": 256,
-    "rollout.run.balance.batch": 16,
-    "supervised.run.training.batch": 64,
-    "reinforce.run.learning.episodes": 16,
-    "reinforce.run.measure": {"games": 4, "pool_games": 4},
-    "value.run.training.batch": 16,
-}  # fmt: skip
-
-
-@pytest.mark.slow
-def test_on_9x9_in_bf16_on_two_threads_too(tmp_path: Path) -> None:
-    """What the configuration for 9x9 learns with - Muon, bf16, two threads, the games that ship - in little: killed in every
-    stage that learns, the weights are the same."""
-    run_small(tmp_path / "whole", until="value", changes=NINE, config="alphago-9x9")
-    for stage in LEARNED:
-        code = in_a_process(tmp_path / "killed", stage, 0.4, tmp_path / "log", NINE, "alphago-9x9")
-        assert code == -signal.SIGKILL, stage
-    done = run_small(tmp_path / "killed", until="value", changes=NINE, config="alphago-9x9")
-    assert [one.how for one in done] == ["skipped"] * 5 + ["resumed"]
-    assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
-
-
 # --- the report ---------------------------------------------------------------------------------------------------------
 
 

@@ -93,14 +93,14 @@ def evaluate_value(
     examples = draw_examples(games, size=size, share=held, split_seed=split_seed, most=positions, seed=seed)
     _make(out)
     with joined(device) as place:
-        found: list[Arm] = []
-        if arms:
-            found = _arms(net, games, out, config, arm_positions, steps, place, tensorboard, stops)
         errors = measure_errors(
             examples, network.to(place.device), rollout_weights, policies,
             playouts=playouts, policy_positions=policy_positions, seed=seed, threads=workers, device=place.device,
             on_done=_Told(),
         )  # fmt: skip
+        found: list[Arm] = []
+        if arms:
+            found = _arms(net, games, out, config, arm_positions, steps, place, tensorboard, stops)
     row: dict[str, Any] = {
         "network": str(net),
         "games": str(games),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -95,17 +94,9 @@ def pipeline(
             view.say(f"{name}, budget {text}, in {folder}")
             done = run_stages(stages, folder, machine, view, until)
     except KeyboardInterrupt:
-        again = [
-            "alphago",
-            "pipeline",
-            "--config",
-            config,
-            *(("--budget", budget) if budget else ()),
-            "--out",
-            str(folder),
-        ]
-        again += [word for source in games or () for word in ("--games", source)]
-        print(f"stopped; go on with: {shlex.join(again)}", file=sys.stderr)
+        again = f"alphago pipeline --config {config}" + (f" --budget {budget}" if budget else "") + f" --out {folder}"
+        again += "".join(f" --games {source}" for source in games or ())
+        print(f"stopped; go on with: {again}", file=sys.stderr)
         raise
     _tell(done, folder, as_json)
 

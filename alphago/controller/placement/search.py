@@ -49,12 +49,6 @@ class PolicySettings(pydantic.BaseModel, extra="forbid", frozen=True):
     hidden: Annotated[int, pydantic.Field(ge=1, le=4096, description="units of its layers")] = 32
     groups: Annotated[int, pydantic.Field(ge=1, le=4096, description="hierarchical: that the grouper may make")] = 32
     table: Annotated[float, pydantic.Field(ge=0, description="stepwise: weight of the table of logits; 0: none")] = 1.0
-    fastest_first: Annotated[
-        Literal["never", "odd-rounds", "even-rounds", "always"],
-        pydantic.Field(
-            description="stepwise: rounds in which slower devices get nothing while one of the fastest has room"
-        ),
-    ] = "odd-rounds"
 
 
 class SearchSettings(pydantic.BaseModel, extra="forbid", frozen=True):
@@ -231,7 +225,7 @@ class Search:
     def _run_round(self, number: int) -> bool:
         settings = self.settings
         seed = game_seed(settings.seed, number) >> 33
-        policy = make_policy(self.problem, settings.policy, seed, number)
+        policy = make_policy(self.problem, settings.policy, seed)
         source = PlacementSource(
             self.problem, policy, settings.reward, costs=self._costs, cached=self._costs is not None, seed=seed
         )
@@ -313,12 +307,11 @@ class Search:
         self._watcher(step, total, {**metrics, **more, "placements": float(placements), "seconds": seconds})
 
 
-def make_policy(problem: Problem, settings: PolicySettings, seed: int, number: int = 0) -> Any:
-    """The policy of a round with random weights: a torch module that is a `Placer`."""
+def make_policy(problem: Problem, settings: PolicySettings, seed: int) -> Any:
+    """A policy with random weights: a torch module that is a `Placer`."""
     made: nn.Module
     if settings.kind == "stepwise":
-        fastest = {"never": False, "always": True, "odd-rounds": number % 2 == 1, "even-rounds": number % 2 == 0}
-        made = Stepwise(problem, settings.hidden, settings.table, seed, fastest[settings.fastest_first])
+        made = Stepwise(problem, settings.hidden, settings.table, seed)
     elif settings.kind == "seq2seq":
         made = Seq2Seq(problem, settings.hidden, seed)
     else:
