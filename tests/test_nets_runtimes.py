@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -417,3 +418,30 @@ def test_the_trained_network_is_worth_comparing(trained: Network, shared_data: P
 def test_agreement_needs_positions() -> None:
     with pytest.raises(NetworkError, match="no positions"):
         agreement(fresh("residual"), [], 9, "torch", "fp32")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signal stacks are read as Linux has them")
+def test_openvino_leaves_the_signal_stack_of_this_thread_alone() -> None:
+    """Evaluators come and go, int8 ones too, and Ctrl-C still finds a stack to be handled on."""
+    need("openvino")
+    code = """
+import ctypes
+from alphago.nets.modules import build
+from alphago.nets.runtimes import make_evaluators
+from nets_helpers import SMALL
+
+class Stack(ctypes.Structure):
+    _fields_ = [("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+def stack():
+    now = Stack()
+    assert ctypes.CDLL(None).sigaltstack(None, ctypes.byref(now)) == 0
+    return now.sp, now.flags, now.size
+
+before = stack()
+kept = []
+for precision in ("fp32", "int8", "fp32", "int8"):
+    kept = [*kept[-1:], make_evaluators(build(SMALL["residual"]), 9, 8, runtime="openvino", precision=precision)]
+    assert stack() == before, (precision, before, stack())
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "tests", env=os.environ | {"ALPHAGO_CACHE": ""})

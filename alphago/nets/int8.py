@@ -50,22 +50,26 @@ def quantized(model: Any, network: Network, size: int, batch: int) -> Any:
 
     planes, globals_ = _inputs(model, network, size, batch)
     batches = [(planes[i : i + batch], globals_[i : i + batch]) for i in range(0, len(planes), batch)]
-    with vendor.silence():
-        return nncf.quantize(
-            model,
-            nncf.Dataset(batches),
-            subset_size=len(batches),
-            preset=nncf.QuantizationPreset.PERFORMANCE,
-            ignored_scope=nncf.IgnoredScope(patterns=[f".*{part}.*" for part in FLOATING_POINT], validate=False),
-            advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
-        )
+
+    def quantize() -> Any:
+        with vendor.silence():
+            return nncf.quantize(
+                model,
+                nncf.Dataset(batches),
+                subset_size=len(batches),
+                preset=nncf.QuantizationPreset.PERFORMANCE,
+                ignored_scope=nncf.IgnoredScope(patterns=[f".*{part}.*" for part in FLOATING_POINT], validate=False),
+                advanced_parameters=nncf.AdvancedQuantizationParameters(disable_bias_correction=True),
+            )
+
+    return vendor.aside(quantize)  # it makes cores of its own
 
 
 def _inputs(model: Any, network: Network, size: int, batch: int) -> tuple[Floats, Floats]:
     count = max(batch, CALIBRATION_POSITIONS // batch * batch)
     if "policy" not in network.architecture.heads:
         return playout_positions(network, size, count)
-    compiled = vendor.openvino().Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = vendor.core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     request = compiled.create_infer_request()
 
     def logits(planes: Floats, globals_: Floats) -> Floats:
@@ -82,7 +86,7 @@ def kept(model: Any, network: Network, size: int, batch: int) -> Any:
         return quantized(model, network, size, batch)
     place = folder / _key(network, size, batch)
     with contextlib.suppress(Exception):  # absent, or not what it should be: made anew
-        found = vendor.openvino().Core().read_model(place / "model.xml")
+        found = vendor.core().read_model(place / "model.xml")
         os.utime(place)
         return found
     made = quantized(model, network, size, batch)

@@ -115,7 +115,7 @@ class _Shared:
             "INFERENCE_PRECISION_HINT": "f32" if self.precision == "fp32" else "bf16",
             "ENABLE_CPU_PINNING": False,
         }
-        self.compiled = vendor.openvino().Core().compile_model(model, "CPU", config)
+        self.compiled = vendor.core().compile_model(model, "CPU", config)
         self.generation += 1
 
 

@@ -26,7 +26,7 @@ def cpu_has_bf16() -> bool:
         import torch
 
         return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
-    return "BF16" in vendor.openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in vendor.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def cpu_has_int8() -> bool:

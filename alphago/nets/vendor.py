@@ -1,4 +1,4 @@
-"""How openvino and nncf are imported: without their telemetry, banners and warnings.
+"""How openvino and nncf are imported and run: without their telemetry, banners and warnings, and away from signal stacks.
 
 Both report their use to an analytics service unless the package `openvino_telemetry` cannot be imported; then they go without.
 A program that imports them before us has made its own choice, which stays.
@@ -7,17 +7,20 @@ A program that imports them before us has made its own choice, which stays.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import io
 import logging
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 _TELEMETRY = "openvino_telemetry"
 _lock = threading.RLock()
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -39,6 +42,30 @@ def silence() -> Iterator[None]:
 def openvino() -> Any:
     """The package `openvino`, converter included."""
     return _imported("openvino", "openvino.tools.ovc")
+
+
+def core() -> Any:
+    """The one `openvino.Core` of this process."""
+    with _lock:
+        return _core()
+
+
+@functools.cache
+def _core() -> Any:
+    made = openvino().Core()
+    aside(lambda: made.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))  # loads the plugin
+    return made
+
+
+def aside(work: Callable[[], T]) -> T:
+    """What `work` returns, run in a thread of its own.
+
+    OpenVINO's CPU plugin gives the thread that loads it another stack for signals, and takes it away when its core goes. With
+    several cores the last to go may leave a stack that is gone, and Python handles signals on it: Ctrl-C then ends the process
+    with a segmentation fault. A thread that ends takes its stack along.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="aside") as pool:
+        return pool.submit(work).result()
 
 
 def nncf() -> Any:
