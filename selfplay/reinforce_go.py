@@ -14,23 +14,22 @@ from typing import Annotated, Any, Final, Literal
 import numpy as np
 import pydantic
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from alphago.files import write_atomically
 from alphago.go import Board, Rules
-from alphago.nets.architecture import NetworkError
 from alphago.nets.evaluator import Evaluator
-from alphago.nets.modules import MaskedNorm, Network
+from alphago.nets.modules import Network
 from alphago.nets.runtimes import make_evaluators
 from alphago.nets.shipped import DEFAULT
 from alphago.nets.store import network_hash, save_network
 from alphago.seeds import game_seed
 from alphago.train.baselines import Baseline, ValueBaseline, named
-from alphago.train.episodes import Batch, Episodes
+from alphago.train.episodes import Episodes
 from alphago.train.folders import begin_folder
 from alphago.train.optim import OptimizerSettings, ScheduleSettings, TrainingError
-from alphago.train.policies import entropy_of, masked_log_softmax
-from alphago.train.reinforce import Evaluation, Reinforce, ReinforceSettings, Watcher
+from alphago.train.reinforce import Reinforce, ReinforceSettings, Watcher
+from selfplay.go_policy import KL_START, GoPolicy, GoValues
 from selfplay.networks import named_network
 from selfplay.opponents import OpponentPool
 from selfplay.policy_play import Played, Side, play_games
@@ -39,7 +38,6 @@ NETWORK: Final = "network.safetensors"
 BEST: Final = "best.safetensors"
 METRICS: Final = "metrics.json"
 POOL: Final = "pool"
-KL_START: Final = "kl_start"
 _COMPARED: Final = 1024
 """Positions on which the divergence from the start is measured."""
 
@@ -91,80 +89,6 @@ class GoReinforceSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     def longest(self) -> int:
         """Moves after which a game is scored as it stands."""
         return self.max_moves or 2 * self.size * self.size
-
-
-class GoPolicy(nn.Module):
-    """A policy network as the REINFORCE trainer sees it.
-
-    Batch normalisation keeps its statistics: the network that learns must be the one that played, and its batches are of
-    games that depend on each other.
-
-    Args:
-        network: learns in place.
-        start: its divergence from this one is a penalty, "kl_start"; None: not computed.
-        bf16: autocast.
-    """
-
-    def __init__(self, network: Network, *, start: Network | None = None, bf16: bool = True) -> None:
-        super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._start = [] if start is None else [start.eval()]  # in a list: no part of the state
-        self._bf16 = bf16
-
-    def train(self, mode: bool = True) -> GoPolicy:
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, MaskedNorm):
-                module.eval()
-        return self
-
-    def log_probs(self, network: Network, batch: Batch) -> Tensor:
-        """Of all moves, [N, S * S + 1]; minus infinity where the mask forbids them."""
-        planes = batch.observations["planes"].to(memory_format=torch.channels_last)
-        with torch.autocast(planes.device.type, torch.bfloat16, enabled=self._bf16):
-            kind = torch.bfloat16 if self._bf16 else torch.float32
-            out = network(planes.to(kind), batch.observations["globals"], None, ("policy",))
-        return masked_log_softmax(out["policy"], batch.masks)
-
-    def evaluate(self, batch: Batch) -> Evaluation:
-        """See `alphago.train.reinforce.Policy`."""
-        log_probs = self.log_probs(self.network, batch)
-        chosen = log_probs.gather(1, batch.actions[:, None]).squeeze(1)
-        penalties = {KL_START: self.divergence(log_probs, self._start[0], batch)} if self._start else {}
-        return Evaluation(chosen, entropy_of(log_probs), penalties)
-
-    def divergence(self, log_probs: Tensor, start: Network, batch: Batch) -> Tensor:
-        """KL(these || start's) of every position, nats, [N]."""
-        with torch.no_grad():
-            theirs = self.log_probs(start, batch)
-        impossible = log_probs == -torch.inf
-        difference = (log_probs - theirs).masked_fill(impossible, 0.0)
-        found: Tensor = (log_probs.exp() * difference).sum(1)
-        return found
-
-
-class GoValues(nn.Module):
-    """The expected outcome that a network's value head gives, -1..1 for the side to move."""
-
-    def __init__(self, network: Network, *, bf16: bool = True) -> None:
-        super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._bf16 = bf16
-        self._head = next((head for head in ("outcome", "value") if head in network.architecture.heads), None)
-        if self._head is None:
-            raise NetworkError("a value baseline needs a network with an outcome or value head")
-
-    def forward(self, batch: Batch) -> Tensor:
-        """[N]."""
-        planes = batch.observations["planes"].to(memory_format=torch.channels_last)
-        with torch.autocast(planes.device.type, torch.bfloat16, enabled=self._bf16):
-            kind = torch.bfloat16 if self._bf16 else torch.float32
-            out = self.network(planes.to(kind), batch.observations["globals"], None, (self._head,))[self._head]
-        if self._head == "value":
-            value: Tensor = out.float()
-            return value
-        p: Tensor = out.float().softmax(1)
-        return p[:, 0] - p[:, 2]
 
 
 class GoSource:

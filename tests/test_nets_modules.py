@@ -13,6 +13,7 @@ from alphago.nets.architecture import AlphaGoPolicy, AlphaGoValue, NetworkError,
 from alphago.nets.modules import (
     SCORE_UNIT,
     ConvNorm,
+    FoldedCall,
     MaskedNorm,
     Network,
     build,
@@ -203,6 +204,27 @@ def test_folded_state_is_that_of_the_folded_network(kind: str) -> None:
     expected, found = folded(network).state_dict(), folded_state(network)
     assert set(found) == set(expected)
     assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("kind", sorted(SMALL))
+def test_a_folded_call_has_the_networks_answers_and_gradients(kind: str) -> None:
+    """Of a network and of another one of its architecture, in evaluation mode."""
+    network = fresh(kind).double()
+    call = FoldedCall(network)
+    other = shaken(copy.deepcopy(network))
+    for one in (network, other):
+        planes, globals_ = (torch.from_numpy(x).double() for x in inputs(one, 9, 4))
+        heads = one.architecture.heads
+        found = []
+        for out in (one.eval()(planes, globals_, None, heads), call(one, planes, globals_, heads)):
+            one.zero_grad()
+            sum(value.sin().sum() for value in out.values()).backward()  # type: ignore[union-attr]
+            gradients = {name: p.grad.clone() for name, p in one.named_parameters() if p.grad is not None}
+            found.append(({name: value.detach() for name, value in out.items()}, gradients))
+        assert found[0][1].keys() == found[1][1].keys() and found[0][1]
+        for plain, folded_ in zip(found[0], found[1], strict=True):
+            for name, value in plain.items():
+                torch.testing.assert_close(folded_[name], value, rtol=1e-9, atol=1e-9)
 
 
 # --- counts and seeds -------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def reinforce_row(net: str, size: int, games: int, updates: int, threads: int, b
             "baseline": baseline,
             "learning": {
                 "episodes": games,
-                "steps_at_once": 1024,
+                "steps_at_once": 512,
                 "optimizer": {"kind": "adamw", "lr": 1e-5, "weight_decay": 0.0},
             },
         }

@@ -80,14 +80,14 @@ class ConvNorm(nn.Module):
         out: Tensor = self.norm(self.conv(x), mask)
         return out
 
-    @torch.no_grad()
     def folded_weights(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the one convolution that does what both do in evaluation mode."""
+        """Weight and bias of the one convolution that does what both do in evaluation mode; gradients go through."""
         norm = self.norm
         assert norm.running_mean is not None and norm.running_var is not None
         scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         return self.conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
 
+    @torch.no_grad()
     def folded(self) -> nn.Module:
         """That convolution as a module."""
         conv = self.conv

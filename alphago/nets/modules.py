@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from alphago.nets.architecture import GLOBALS, AlphaGoPolicy, AlphaGoValue, Residual
@@ -190,8 +191,12 @@ def folded(network: Network) -> Network:
     return out.requires_grad_(False)
 
 
-def folded_state(network: Network) -> dict[str, Tensor]:
-    """`folded(network).state_dict()` without making the modules; what needs no folding is not copied."""
+def folded_state(network: Network, *, keep_vars: bool = False) -> dict[str, Tensor]:
+    """`folded(network).state_dict()` without making the modules; what needs no folding is not copied.
+
+    Args:
+        keep_vars: gradients go through to the network's parameters.
+    """
     out: dict[str, Tensor] = {}
     inside: list[str] = []
     for name, module in network.named_modules():
@@ -199,7 +204,25 @@ def folded_state(network: Network) -> dict[str, Tensor]:
             out[f"{name}.conv.weight"], out[f"{name}.conv.bias"] = module.folded_weights()
             inside.append(f"{name}.")
     prefixes = tuple(inside)
-    return out | {name: t for name, t in network.state_dict().items() if not name.startswith(prefixes)}
+    rest = network.state_dict(keep_vars=keep_vars).items()
+    return {name: t if keep_vars else t.detach() for name, t in out.items()} | {
+        name: t for name, t in rest if not name.startswith(prefixes)
+    }
+
+
+class FoldedCall:
+    """Calls networks of one architecture as `folded` would make them, so as in evaluation mode; gradients reach their parameters.
+
+    A batch normalisation that keeps its statistics is then a product of weights and not a pass over every activation.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = folded(network)
+
+    def __call__(self, network: Network, planes: Tensor, globals_: Tensor, heads: tuple[str, ...]) -> Outputs:
+        state = folded_state(network, keep_vars=True)
+        found: Outputs = functional_call(self._network, state, (planes, globals_, None, heads))
+        return found
 
 
 def multiply_adds(network: Network, size: int) -> int:
