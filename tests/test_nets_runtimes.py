@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 import torch
 
+from alphago import _core
+from alphago.cli import main
 from alphago.nets import runtimes
 from alphago.nets.agreement import agreement
 from alphago.nets.architecture import NetworkError, Residual
@@ -378,6 +381,16 @@ def trained(shared_data: Path) -> Network:
     return briefly_trained(shared_data / GAMES, steps=250, games=40)
 
 
+def real_inputs(network: Network, shared_data: Path) -> tuple[Any, Floats]:
+    """Planes and globals of positions of real games."""
+    positions = [p for game, _ in record_positions(shared_data / GAMES, range(1000, 1008)) for p, _ in game]
+    planes = np.zeros((len(positions), network.architecture.planes, 9, 9), np.float32)
+    globals_ = np.zeros((len(positions), 7), np.float32)
+    _core.write_planes(positions, network.architecture.feature_set, planes)
+    _core.write_globals(positions, globals_)
+    return planes, globals_
+
+
 @pytest.mark.parametrize(
     ("runtime", "precision", "top1", "mean_error"),
     [
@@ -391,10 +404,10 @@ def test_agreement_on_real_games(
     trained: Network, shared_data: Path, runtime: str, precision: str, top1: float, mean_error: float
 ) -> None:
     need(runtime)
-    positions = [p for game, _ in record_positions(shared_data / GAMES, range(1000, 1008)) for p, _ in game]
-    found = agreement(trained, positions, 9, runtime, precision)
+    planes, globals_ = real_inputs(trained, shared_data)
+    found = agreement(trained, planes, globals_, 9, runtime, precision)
     print(runtime, precision, found)  # shown by `pytest -rP`
-    assert found.positions == len(positions) > 300
+    assert found.positions == len(planes) > 300
     assert found.policy_top1 >= top1
     assert found.value_mean_error <= mean_error
     assert found.policy_divergence < 0.02
@@ -402,13 +415,7 @@ def test_agreement_on_real_games(
 
 def test_the_trained_network_is_worth_comparing(trained: Network, shared_data: Path) -> None:
     """Bounds on agreement mean little for a network that says the same of every position."""
-    positions = [p for game, _ in record_positions(shared_data / GAMES, range(1000, 1008)) for p, _ in game]
-    planes = np.zeros((len(positions), trained.architecture.planes, 9, 9), np.float32)
-    from alphago import _core
-
-    _core.write_planes(positions, trained.architecture.feature_set, planes)
-    globals_ = np.zeros((len(positions), 7), np.float32)
-    _core.write_globals(positions, globals_)
+    planes, globals_ = real_inputs(trained, shared_data)
     policy, outcome = expected(trained, planes, globals_)
     assert len(np.unique(policy.argmax(1))) > 20
     assert policy.std(axis=1).mean() > 1
@@ -417,7 +424,30 @@ def test_the_trained_network_is_worth_comparing(trained: Network, shared_data: P
 
 def test_agreement_needs_positions() -> None:
     with pytest.raises(NetworkError, match="no positions"):
-        agreement(fresh("residual"), [], 9, "torch", "fp32")
+        agreement(fresh("residual"), np.zeros((0, 1)), np.zeros((0, 7), np.float32), 9, "torch", "fp32")
+
+
+def test_the_command_compares_every_precision(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("openvino")
+    monkeypatch.setenv("ALPHAGO_CACHE", "")
+    save_network(tmp_path / "net.safetensors", fresh("residual"), {})
+    given = ["nets", "agreement", str(tmp_path / "net.safetensors"), "--games", "default", "--positions", "100"]
+    with pytest.raises(SystemExit) as ended:
+        main([*given, "--json"])
+    assert not ended.value.code
+    rows = json.loads(capsys.readouterr().out)["results"]
+    assert {(row["runtime"], row["precision"]) for row in rows} == set(RUNS[2:]) | {
+        ("openvino", "fp32"),
+        ("torch", "bf16"),
+    }
+    by_precision = {row["precision"]: row["policy_divergence"] for row in rows if row["runtime"] == "openvino"}
+    assert by_precision["fp32"] < by_precision["bf16"] < by_precision["int8"]
+    with pytest.raises(SystemExit) as ended:
+        main([*given, "--size", "13"])
+    assert ended.value.code == 2
+    assert "13" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signal stacks are read as Linux has them")

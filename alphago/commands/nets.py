@@ -1,4 +1,4 @@
-"""`alphago nets`: make a fresh network file, describe one."""
+"""`alphago nets`: make a fresh network file, describe one, say how close the precisions are."""
 
 from __future__ import annotations
 
@@ -127,6 +127,28 @@ def info(
 ) -> None:
     """Describe a network file: architecture, size, cost of an evaluation, where it comes from."""
     _show(_description(file), as_json)
+
+
+@app.command()
+def agreement(
+    net: Annotated[str, typer.Argument(help="A network file, or default or small.")],
+    games: Annotated[list[str], typer.Option("--games", help='Stores of games; "default": the one that ships.')],
+    size: Annotated[int, typer.Option("--size", help="Board size.", min=2, max=19)] = 9,
+    split: Annotated[
+        float | None,
+        typer.Option("--held-out", help="Only the share of the games that a training run with this split held out."),
+    ] = None,
+    positions: Annotated[int, typer.Option("--positions", help="Compare so many, evenly spread.", min=1)] = 2000,
+    as_json: JsonOption = False,
+) -> None:
+    """How far every runtime and precision answers as PyTorch does in fp32, on positions of games."""
+    from alphago.commands.nets_agreement import agreement_rows, show_agreement
+
+    rows = agreement_rows(net, games, size, split, positions)
+    if as_json:
+        print(json.dumps({"results": rows}))
+    else:
+        show_agreement(rows)
 
 
 def _architecture(kind: str, given: dict[str, Any]) -> Residual | AlphaGoPolicy | AlphaGoValue:

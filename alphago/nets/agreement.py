@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from alphago import _core
 from alphago.nets.architecture import NetworkError
 from alphago.nets.evaluator import Evaluator, Floats
 from alphago.nets.modules import Network
@@ -32,22 +31,23 @@ class Agreement(NamedTuple):
 
 
 def agreement(
-    network: Network, positions: Sequence[_core.Position], size: int, runtime: str, precision: str
+    network: Network, planes: NDArray[Any], globals_: Floats, size: int, runtime: str, precision: str
 ) -> Agreement:
     """Compare a runtime and precision with PyTorch in fp32.
 
     Args:
         network: from `build` or `load_network`.
-        positions: at least one, all on boards of `size`.
+        planes: [n, planes, size, size] of its feature set, n at least 1.
+        globals_: [n, 7].
         runtime, precision: as for `make_evaluators`.
 
     Raises:
         NetworkError: no positions, or what `make_evaluators` refuses.
     """
-    if not positions:
+    if not len(planes):
         raise NetworkError("agreement: no positions to compare on")
-    reference = _answers(TorchEvaluator(network, size, BATCH, precision="fp32", device="cpu"), positions)
-    other = _answers(make_evaluators(network, size, BATCH, runtime=runtime, precision=precision)[0], positions)
+    reference = _answers(TorchEvaluator(network, size, BATCH, precision="fp32", device="cpu"), planes, globals_)
+    other = _answers(make_evaluators(network, size, BATCH, runtime=runtime, precision=precision)[0], planes, globals_)
     top1 = divergence = mean = largest = float("nan")
     if reference[0] is not None and other[0] is not None:
         top1 = float((reference[0].argmax(1) == other[0].argmax(1)).mean())
@@ -56,23 +56,22 @@ def agreement(
     if reference[1] is not None and other[1] is not None:
         error = np.abs(reference[1] - other[1])
         mean, largest = float(error.mean()), float(error.max())
-    return Agreement(len(positions), top1, divergence, mean, largest)
+    return Agreement(len(planes), top1, divergence, mean, largest)
 
 
-def _answers(evaluator: Evaluator, positions: Sequence[_core.Position]) -> tuple[Floats | None, Floats | None]:
+def _answers(evaluator: Evaluator, planes: NDArray[Any], globals_: Floats) -> tuple[Floats | None, Floats | None]:
     """Policy logits [n, size*size + 1] and expected outcomes [n] of n positions."""
-    planes, globals_ = evaluator.buffers()
+    inputs, others = evaluator.buffers()
     policies: list[Floats] = []
     values: list[Floats] = []
-    for start in range(0, len(positions), evaluator.batch):
-        part = list(positions[start : start + evaluator.batch])
-        _core.write_planes(part, evaluator.feature_set, planes[: len(part)])
-        _core.write_globals(part, globals_[: len(part)])
-        out = evaluator.evaluate(planes, globals_)
+    for start in range(0, len(planes), evaluator.batch):
+        count = min(evaluator.batch, len(planes) - start)
+        inputs[:count], others[:count] = planes[start : start + count], globals_[start : start + count]
+        out = evaluator.evaluate(inputs, others)
         if out.policy is not None:
-            policies.append(out.policy[: len(part)].copy())
+            policies.append(out.policy[:count].copy())
         if out.value is not None:
-            values.append(_expected(out.value[: len(part)]))
+            values.append(_expected(out.value[:count]))
     return (np.concatenate(policies) if policies else None), (np.concatenate(values) if values else None)
 
 
