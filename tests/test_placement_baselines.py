@@ -16,6 +16,7 @@ from alphago.controller.placement.contiguous import best_contiguous
 from alphago.controller.placement.corpus import read_graph, read_split
 from alphago.controller.placement.graph import Device, Graph, Link, Machine, PlacementError, unique_edges
 from alphago.controller.placement.problem import Problem
+from alphago.controller.placement.source import Step
 from placement_helpers import chain, machine, random_graph
 
 RULES = [
@@ -65,6 +66,20 @@ def test_the_contiguous_optimum_is_that_of_all_placements_tried(seed: int) -> No
     assert found.ms == pytest.approx(wanted, abs=1e-9)
     assert problem.cost(found.placement) == pytest.approx(found.ms, abs=1e-9)
     assert contiguous_by_hand(problem, found.placement)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_contiguous_optimum_of_links_that_cost_less_one_way(seed: int) -> None:
+    """Processor cores: the copy out of one takes time, the way in takes none; the optimum is still that of all placements tried."""
+    link = Link(2.0, 0.25, blocks=True, reads_in_place=True)
+    graph = random_graph(seed, 7, activations=True)
+    graph = Graph(**{**{name: getattr(graph, name) for name in graph.__dataclass_fields__}, "transfer_ms": None})
+    problem = Problem(graph, Machine(tuple(Device(f"core{i}", "gpu", link=link) for i in range(3))), "throughput")
+    assert problem.tables.out_ms.any() and not problem.tables.in_ms.any()
+    found = best_contiguous(problem)
+    tried = zip(every(problem), *_parts(problem), strict=True)
+    wanted = min(ms for placement, ms, fits in tried if fits and contiguous_by_hand(problem, placement))
+    assert found.ms == pytest.approx(wanted, abs=1e-9) == problem.cost(found.placement)
 
 
 def _parts(problem: Problem) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -245,8 +260,12 @@ def test_the_table_has_every_method() -> None:
             assert row.ms == problem.costs_of_operations(row.placement[None]).ms[0]
         else:
             assert row.note
+        assert bool(row.steps) == (row.method in ("random search", "simulated annealing"))
+        assert all(step.ms >= row.ms for step in row.steps) and (not row.steps or row.steps[-1].ms == row.ms)
+    hurried = {row.method: row for row in baselines(problem, placements=10**9, seconds=0.0)}
+    assert hurried["random search"].placements == 0 and hurried["random search"].note == "ended after 0 s"
 
 
 def test_arrival_is_the_first_within_five_percent() -> None:
-    steps = ((1, 200.0), (10, 105.1), (30, 104.9), (90, 100.0))
+    steps = tuple(Step(count, ms) for count, ms in ((1, 200.0), (10, 105.1), (30, 104.9), (90, 100.0)))
     assert arrival(steps, 100.0) == 30 and arrival(steps[:2], 100.0) is None

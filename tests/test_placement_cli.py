@@ -11,8 +11,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from alphago.commands.place_measure import names_of
+from alphago.commands.place_table import measured_verdict
+from alphago.controller.placement.corpus import read_graph
+from alphago.controller.placement.grouping import grouped
+from alphago.controller.placement.measure import Measured
+from alphago.controller.placement.problem import Problem
+from alphago.controller.placement.stored import write_problem
 from conftest import ROOT
 
 
@@ -148,10 +156,44 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path) -> None:
         "--out",
         str(tmp_path / "out"),
     ]
+    graph, machine = read_graph(source)
+    write_problem(graphs / "kept.json", Problem(graph, machine, "throughput", grouped(graph, "chains")))
     done = run(*args, "--json")
     assert done.returncode == 0, done.stderr
-    (row,) = json.loads(done.stdout)["graphs"]
-    assert row["bound_ms"] <= row["ms"] and row["placements"] >= 600
-    assert set(row["placements_to_within_5_percent"]) == {"REINFORCE", "simulated annealing", "random search"}
+    rows = json.loads(done.stdout)["graphs"]
+    assert [row["graph"] for row in rows] == ["graphs/example", "graphs/kept"] and rows[0]["groups"] > rows[1]["groups"]
+    for row in rows:
+        assert row["bound_ms"] <= row["ms"] and row["placements"] >= 600
+        assert set(row["placements_to_within_5_percent"]) == {"REINFORCE", "simulated annealing", "random search"}
     again = run(*args)
     assert again.returncode == 0 and "graphs/example" in again.stdout.replace("\n", "")
+    other = run(*args, "--budget", "700")
+    assert other.returncode == 2 and "a result of other options (budget was '600', not '700')" in other.stderr
+
+
+# --- what is said of measurements -------------------------------------------------------------------------------------------
+
+
+def test_files_of_one_name_are_told_apart() -> None:
+    """Every run writes a placement.json: two of them are two rows."""
+    one, other = Path("runs/a/placement.json"), Path("runs/b/placement.json")
+    assert names_of([one]) == {"placement": one} and names_of([]) == {}
+    assert names_of([one, other]) == {"runs/a/placement.json": one, "runs/b/placement.json": other}
+    assert names_of([one, Path("best.json")]) == {"placement": one, "best": Path("best.json")}
+
+
+def test_the_verdict_keeps_to_the_intervals() -> None:
+    def row(name: str, ms: float, half: float) -> Measured:
+        return Measured(name, ms, ms - half, ms + half, np.array([ms]))
+
+    threads = row("one process, 2 threads", 7.0, 0.1)
+    for ours, alone, wanted in (
+        (row("RL", 5.0, 1.0), row("core0", 10.0, 1.0), "2.00 times as fast"),
+        (row("RL", 9.0, 1.0), row("core0", 10.0, 1.0), "no difference is shown"),
+        (row("RL", 11.0, 0.1), row("core0", 10.0, 0.1), "leave it on one device"),
+    ):
+        text = measured_verdict([ours, alone, threads], "RL", "core0")
+        assert wanted in text and ("which is faster than the placement" in text) == (ours.ms > 7)
+    fast = row("RL", 5.0, 1.0)
+    assert "core0 does not fit in memory" in measured_verdict([fast, threads], "RL", "core0")
+    assert measured_verdict([threads], "RL", "core0") == "measured: RL does not fit in memory"

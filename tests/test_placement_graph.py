@@ -244,6 +244,18 @@ def test_chains_make_no_circles_and_stay_small(seed: int) -> None:
     assert groups.max() + 1 < 40
 
 
+def test_chains_keep_to_bytes_and_to_what_devices_can() -> None:
+    """Sixty operations in a row, the last twenty of which only a processor can compute, of 1 byte each and outputs of 1 byte."""
+    graph = chain([1.0] * 60)
+    gpu = np.where(np.arange(60) < 40, 1.0, np.inf)
+    fields = {name: getattr(graph, name) for name in graph.__dataclass_fields__}
+    graph = Graph(**{**fields, "times": {"gpu": gpu, "cpu": np.full(60, 4.0)}, "activations": np.ones(60)})
+    groups = numbered(grouped(graph, "chains", largest=1.0, most_bytes=10.0), graph)
+    assert 2 <= np.bincount(groups).max() <= 5  # of two bytes each
+    assert all(len(set(np.isinf(gpu[groups == group]).tolist())) == 1 for group in range(groups.max() + 1))
+    assert len(set(grouped(graph, "chains", largest=1.0).tolist())) == 2  # those of either kind
+
+
 def test_the_rule_of_2017_joins_what_only_one_reads() -> None:
     """A chain of five is one group; a fork stays apart."""
     assert len(set(grouped(chain([1.0] * 5), "paper").tolist())) == 1

@@ -13,7 +13,7 @@ import torch
 
 from alphago.controller.placement.graph import PlacementError
 from alphago.controller.placement.problem import Costs, Problem
-from alphago.controller.placement.search import Budget, PolicySettings, Search, SearchSettings
+from alphago.controller.placement.search import Budget, PolicySettings, Search, SearchSettings, Settled, make_policy
 from alphago.controller.placement.source import PlacementSource, RewardSettings
 from alphago.controller.placement.stepwise import Stepwise
 from alphago.train.folders import CHECKPOINTS
@@ -23,7 +23,8 @@ from placement_helpers import chain, machine, random_graph
 
 
 def settings_of(kind: str = "stepwise", **learning: Any) -> SearchSettings:
-    made = SearchSettings(policy=PolicySettings(kind=kind, hidden=8, groups=4), seed=4)  # type: ignore[arg-type]
+    policy = PolicySettings(kind=kind, hidden=8, groups=4, joined="half")  # type: ignore[arg-type]
+    made = SearchSettings(policy=policy, seed=4)
     values = {"steps": 6, "episodes": 8, "checkpoint_minutes": 1e-9, **learning}
     return made.model_copy(update={"learning": made.learning.model_copy(update=values)})
 
@@ -85,6 +86,22 @@ def test_a_policy_that_has_made_up_its_mind_ends_the_round() -> None:
     problem = Problem(chain([1.0] * 3), machine(1))  # one device: nothing to decide, no entropy
     search = Search(problem, settings_of(steps=500, checkpoint_minutes=5.0), Budget(rounds=1))
     assert search.run() and search.found.placements == 20 * 8 + 1
+
+
+def test_a_policy_that_draws_its_best_again_and_again_ends_the_round() -> None:
+    """Twenty updates in a row in which the median is the best; one that is not, and they are counted anew."""
+
+    class Trainer:
+        finished = False
+
+    settled = Settled(settings_of(), lambda: False)
+    settled.trainer = trainer = Trainer()  # type: ignore[assignment]
+    stuck, learning = {"median_ms": 5.0, "best_ms": 5.0}, {"median_ms": 6.0, "best_ms": 5.0}
+    for step, metrics in enumerate([*[stuck] * 19, learning, *[stuck] * 19]):
+        settled(step, {"entropy": 1.0, **metrics})
+        assert not trainer.finished
+    settled(40, {"entropy": 1.0, **stuck})
+    assert trainer.finished
 
 
 @pytest.mark.parametrize("objective", ["latency", "throughput"])
@@ -156,6 +173,15 @@ def test_measurements_of_equal_placements_are_made_once() -> None:
     for _ in range(10):
         assert len(source.collect(policy, 16)) == 16
     assert sum(asked) == source.placements <= 4  # the ways to part three in a row between two alike devices
+    asked.clear()
+    blind = make_policy(
+        problem, PolicySettings(kind="seq2seq", hidden=4), 0
+    )  # draws what is the same under other names, too
+    source = PlacementSource(problem, blind, RewardSettings(), costs=costs, cached=True, seed=1)
+    for _ in range(10):
+        assert len(source.collect(blind, 16)) == 16
+    assert len({tuple(row) for row in blind.sample(200, torch.Generator().manual_seed(0))[0].tolist()}) > 4
+    assert sum(asked) == source.placements <= 4
 
 
 def test_the_trainer_is_the_one_for_everything() -> None:

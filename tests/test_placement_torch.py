@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +22,14 @@ from alphago.controller.placement.estimates import KINDS, estimated_times, k80_m
 from alphago.controller.placement.executor import ExecutionError, Executor, Whole, core_names
 from alphago.controller.placement.graph import Device, Graph, Link, Machine, PlacementError
 from alphago.controller.placement.grouping import grouped
-from alphago.controller.placement.measure import agreement, measured_costs, schedule, side_by_side, summary
+from alphago.controller.placement.measure import (
+    agreement,
+    fitted_link,
+    measured_costs,
+    schedule,
+    side_by_side,
+    summary,
+)
 from alphago.controller.placement.models import MODELS, build
 from alphago.controller.placement.models.inception import InceptionV3
 from alphago.controller.placement.models.resnet import resnet50
@@ -250,6 +261,41 @@ def test_the_executor_says_what_is_wrong() -> None:
             executor.latencies(1)
 
 
+def runs(process: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@forks
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system does not tell its processes in /proc")
+def test_nothing_is_left_of_an_executor_that_is_killed() -> None:
+    """kill -9 of the process that measures: the processes of its devices end by themselves, those of a probe beside them too."""
+    code = """if True:
+        import time, torch
+        from alphago.controller.placement.capture import capture
+        from alphago.controller.placement.executor import Executor, core_names
+        found = capture(torch.nn.Sequential(torch.nn.ReLU()), (torch.ones(2),))
+        both = [Executor(found, core_names(1) * 2) for _ in range(2)]
+        print(*(process.pid for one in both for process in one._processes), flush=True)
+        time.sleep(300)
+    """
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        children = [int(word) for word in parent.stdout.readline().split()]
+        assert len(children) == 4 and all(runs(child) for child in children)
+        parent.kill()
+    until = time.monotonic() + 30
+    while any(runs(child) for child in children) and time.monotonic() < until:
+        time.sleep(0.05)
+    left = [child for child in children if runs(child)]
+    for child in left:
+        os.kill(child, 9)
+    assert left == []
+
+
 @forks
 def test_an_operation_that_fails_ends_with_its_message() -> None:
     class Fails(nn.Module):
@@ -305,6 +351,18 @@ def test_measurements_take_turns() -> None:
     assert [row.name for row in rows] == ["one", "two", "one process, 1 thread"] and rounds == [1, 2, 3]
     assert all(row.low <= row.ms <= row.high and len(row.times) == 3 for row in rows)
     assert (costs.ms > 0).all() and costs.fits.all()
+
+
+def test_links_are_fitted_to_small_transfers_too() -> None:
+    sizes = np.array([2.0**12, 2.0**16, 2.0**20, 2.0**22])
+    exact = 0.02 + sizes / 5e6
+    assert fitted_link(sizes, exact) == pytest.approx((5e6, 0.02))
+    noisy = exact * [1.0, 1.0, 1.0, 1.3]  # the largest leaves the cache; the smallest are foretold all the same
+    speed, delay = fitted_link(sizes, noisy)
+    assert delay + sizes[:2] / speed == pytest.approx(noisy[:2], rel=0.1)
+    for ms in (np.array([0.5, 0.4, 0.3, 0.2]), np.array([-0.1, 0.1, 0.2, 0.9])):
+        with pytest.raises(ExecutionError, match="not longer for more bytes; is the machine busy"):
+            fitted_link(sizes, ms)
 
 
 def test_summaries_and_agreement() -> None:

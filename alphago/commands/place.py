@@ -245,7 +245,9 @@ def show(
     queue: QueueOption = "longest",
     calibrate: CalibrateOption = True,
 ) -> None:
-    """Describe a graph and its machine: operations, work, what cannot be beaten."""
+    """Describe a graph and its machine: operations, work, memory, what cannot be beaten."""
+    import numpy as np
+
     from alphago.controller.placement.bounds import critical_path, simple_bound
     from alphago.controller.placement.stored import write_problem
 
@@ -264,7 +266,11 @@ def show(
     )
     device, alone = problem.best_alone
     text = f"{alone:.4g} ms" if math.isfinite(alone) else "does not fit"
-    print(f"all on {problem.machine.devices[device].name}: {text}; memory {graph.memory.sum() / 2**20:,.0f} MiB")
+    most = problem.costs(np.full((1, problem.groups), device)).held[0, device]
+    print(
+        f"all on {problem.machine.devices[device].name}: {text}; memory {most / 2**20:,.0f} MiB at the most, "
+        f"{graph.memory.sum() / 2**20:,.0f} MiB of it all the time"
+    )
     if out is not None:
         write_problem(out, problem)
         print(f"{out}: written")

@@ -67,8 +67,9 @@ def measure(
     best, _ = problem.best_alone
     single = f"all on {problem.machine.devices[best].name}"
     rows = [groups_row(problem, single, lambda: heuristics.alone(problem))]
-    for path in placement or []:
-        rows.append(operations_row(problem, path.stem, read_placement(path, problem.graph, problem.machine)))
+    names = names_of(placement or [])
+    for name, path in names.items():
+        rows.append(operations_row(problem, name, read_placement(path, problem.graph, problem.machine)))
     for name, rule in (("HEFT", heuristics.heft), ("m-ETF", heuristics.earliest_first), ("METIS", partition.metis)):
         rows.append(groups_row(problem, name, lambda rule=rule: rule(problem)))  # type: ignore[misc]
     fitting = {row.method: row.placement for row in rows if row.placement is not None and math.isfinite(row.ms)}
@@ -84,8 +85,7 @@ def measure(
         print(json.dumps(values))
         return
     print_table(problem, rows, None, found)
-    ours = placement[0].stem if placement else "HEFT"
-    print(measured_verdict(found, ours, single))
+    print(measured_verdict(found, next(iter(names), "HEFT"), single))
 
 
 def validate(
@@ -138,6 +138,12 @@ def validate(
             f"{model}: {len(drawn)} placements, error {facts['mape']:.1f} % (bias {facts['bias']:+.1f} %), "
             f"tau {facts['tau']:.3f}, regret {facts['regret']:.1f} %"
         )
+
+
+def names_of(paths: list[Path]) -> dict[str, Path]:
+    """Files by what a table calls them: without the ending, where that tells them apart, else the whole path; each once."""
+    stems = [path.stem for path in paths]
+    return {path.stem if stems.count(path.stem) == 1 else str(path): path for path in paths}
 
 
 def varied(problem: Problem, count: int, seed: int) -> Ints:

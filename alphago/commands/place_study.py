@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,11 +18,16 @@ if TYPE_CHECKING:
     from alphago.controller.placement.search import SearchSettings
 
 RULES = ("fill in order", "fill evenly", "m-TOPO", "HEFT", "m-ETF", "human expert", "METIS", "Scotch")
-"""Methods that decide by rule, the best of which a learned placement is held against under latency."""
+"""Methods that decide by rule: the best of them, or of one device alone, is what latency is held against."""
+SEARCHES = ("random search", "simulated annealing")
+SEARCH_SECONDS = 600.0
+"""Of each of these at most: they are to end with their placements, so that the table does not depend on the computer's speed."""
 
 
 def study(
-    folder: Annotated[Path, typer.Argument(help="Graph files of the corpus, at any depth.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Graph files of the corpus, or problems from `show --out`, at any depth.")
+    ],
     objective: Annotated[str, typer.Option("--objective", help="latency or throughput.")] = "throughput",
     budget: Annotated[str, typer.Option("--budget", help="Of each graph: a time or a number of placements.")] = "10m",
     out: Annotated[Path, typer.Option("--out", help="Folder of the results; what is there is gone on with.")] = Path(
@@ -50,13 +57,22 @@ def study(
     from alphago.commands.place import budget_of
     from alphago.commands.train_options import changed
     from alphago.controller.placement.graph import PlacementError
+    from alphago.controller.placement.problem import OBJECTIVES
     from alphago.controller.placement.search import SearchSettings
 
+    if objective not in OBJECTIVES:
+        raise PlacementError(f"--objective {objective!r}: {', '.join(OBJECTIVES)}")
     files = sorted(path for path in folder.rglob("*.json") if not only or any(part in str(path) for part in only))
     if not files:
         raise PlacementError(f"{folder}: no graph files" + (f" with {' or '.join(only)} in their path" if only else ""))
     settings = changed(configs.load(config, SearchSettings), {"policy.kind": policy, "seed": seed})
     spend = budget_of(budget)
+    asked: dict[str, Any] = {
+        "objective": objective,
+        "budget": budget,
+        "placements": placements,
+        "settings": settings.model_dump(mode="json"),
+    }
     results = []
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -65,9 +81,10 @@ def study(
             name = f"{path.parent.name}-{path.stem}"
             print(f"graph {number} of {len(files)}: {name}", file=sys.stderr, flush=True)
             done = out / name / "result.json"
+            asked["file"] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
             if not done.exists():
-                _one(path, objective, settings, spend, out / name, _expert_of(path, experts), placements, bound)
-            results.append(json.loads(done.read_text(encoding="utf-8")))
+                _one(path, objective, settings, spend, asked, out / name, _expert_of(path, experts), placements, bound)
+            results.append(_result(done, asked))
     finally:
         torch.set_num_threads(threads)
     if as_json:
@@ -81,6 +98,7 @@ def _one(
     objective: Any,
     settings: SearchSettings,
     spend: Any,
+    asked: dict[str, Any],
     folder: Path,
     expert: Path | None,
     placements: int,
@@ -88,15 +106,18 @@ def _one(
 ) -> None:
     from alphago.commands.place_table import row_values, write_json
     from alphago.controller.placement.bounds import simple_bound, solver_bound
-    from alphago.controller.placement.compare import arrival, baselines
-    from alphago.controller.placement.corpus import read_graph, read_split, write_placement
+    from alphago.controller.placement.compare import arrival, baselines, searches
+    from alphago.controller.placement.corpus import read_split, write_placement
     from alphago.controller.placement.gantt import plot_timeline
+    from alphago.controller.placement.graph import PlacementError
     from alphago.controller.placement.problem import Problem
-    from alphago.controller.placement.search import Search
-    from alphago.controller.placement.stored import digest
+    from alphago.controller.placement.search import Search, with_chains_joined
+    from alphago.controller.placement.stored import digest, read_any
 
-    graph, machine = read_graph(path)
-    problem = Problem(graph, machine, objective)
+    graph, machine, known = read_any(path)
+    problem = known or Problem(graph, machine, objective)
+    if problem.objective != objective:
+        raise PlacementError(f"{path}: a problem of {problem.objective}: --objective {problem.objective}")
     search = Search(
         problem,
         settings,
@@ -112,21 +133,19 @@ def _one(
             raise KeyboardInterrupt
     found = search.found
     person = None if expert is None else read_split(expert, path, graph, machine)
-    rows = list(baselines(problem, placements=placements, expert=person))
-    from alphago.controller.placement.annealing import anneal, random_search
-
+    rows = list(baselines(problem, placements=placements, seconds=SEARCH_SECONDS, seed=settings.seed, expert=person))
+    if settings.policy.joined != "never":  # what learning has in some rounds, the other searches get too
+        fewer = with_chains_joined(problem)
+        more = searches(fewer, placements=placements, seconds=SEARCH_SECONDS, seed=settings.seed)
+        rows += [replace(row, method=f"{row.method}, joined") for row in more]
     best = min([found.ms, *(row.ms for row in rows)])
-    # how many placements each way of searching needs, with the same number to spend
-    tried = {
-        "random search": random_search(problem, placements, seed=1).steps,
-        "simulated annealing": anneal(problem, placements, seed=1).steps,
-    }
-    arrivals: dict[str, int | None] = {
-        name: arrival(tuple((step.placements, step.ms) for step in steps), best) for name, steps in tried.items()
-    }
-    arrivals["REINFORCE"] = arrival(tuple((step.placements, step.ms) for step in found.steps), best)
+    arrivals: dict[str, int | None] = {"REINFORCE": arrival(found.steps, best)}
+    for name in SEARCHES:  # with the groups that serve it better
+        counts = [arrival(row.steps, best) for row in rows if row.method.startswith(name)]
+        arrivals[name] = min((count for count in counts if count is not None), default=None)
     values = {
         "graph": f"{path.parent.name}/{path.stem}",
+        "asked": asked,
         "operations": len(graph),
         "groups": problem.groups,
         "devices": len(machine),
@@ -145,6 +164,20 @@ def _one(
         )
         plot_timeline(problem, found.placement, folder / "timeline.png")
     write_json(folder / "result.json", values)
+
+
+def _result(path: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a graph. Raises PlacementError: it was found with other options, so that it belongs to another table."""
+    from alphago.controller.placement.corpus import read_json
+    from alphago.controller.placement.graph import PlacementError
+
+    values = read_json(path)
+    was = values.get("asked", {}) if isinstance(values, dict) else {}
+    for name, value in asked.items():
+        if was.get(name) != value:
+            text = "settings differ" if name == "settings" else f"{name} was {was.get(name)!r}, not {value!r}"
+            raise PlacementError(f"{path}: a result of other options ({text}): choose another --out, or delete it")
+    return dict(values)
 
 
 def _watcher() -> Any:
@@ -183,14 +216,18 @@ def _print(objective: str, results: list[dict[str, Any]]) -> None:
 
     table = Table(title=f"{objective}, ms", title_justify="left")
     reference = "contiguous optimum" if objective == "throughput" else "best rule"
-    others = ("human expert", "METIS", "Scotch", "HEFT", "m-ETF", "simulated annealing")
-    searches = ("REINFORCE", "simulated annealing", "random search")
+    others = ("human expert", "METIS", "Scotch", "HEFT", "m-ETF", "simulated annealing", "random search")
+    learned_first = ("REINFORCE", *reversed(SEARCHES))
     last = ("bound", "within 5 %: RL / annealing / random", "minutes")
-    for title in ("graph", "groups", "REINFORCE", reference, "ratio", *others, *last):
+    for title in ("graph", "groups", "REINFORCE", reference, "ratio", "one device", *others, *last):
         table.add_column(title, justify="left" if title == "graph" else "right")
     for one in results:
         by = {row["method"]: row["ms"] for row in one["rows"]}
-        rules = [by[name] for name in RULES if by.get(name) is not None]
+        for name in SEARCHES:
+            known = [by[title] for title in by if title.startswith(name) and by[title] is not None]
+            by[name] = min(known, default=None)
+        alone = next((row["ms"] for row in one["rows"] if row["method"].startswith("all on ")), None)
+        rules = [ms for ms in (alone, *(by.get(name) for name in RULES)) if ms is not None]
         against = by.get("contiguous optimum") if objective == "throughput" else min(rules, default=None)
         ms = one["ms"]
         ratio = f"{ms / against:.3f}" if ms is not None and against else "-"
@@ -201,12 +238,13 @@ def _print(objective: str, results: list[dict[str, Any]]) -> None:
             _number(ms),
             _number(against),
             ratio,
+            _number(alone),
             *(_number(by.get(name)) for name in others),
             _number(one["bound_ms"]),
-            " / ".join("-" if arrived[name] is None else f"{arrived[name]:,}" for name in searches),
+            " / ".join("-" if arrived[name] is None else f"{arrived[name]:,}" for name in learned_first),
             f"{one['seconds'] / 60:.1f}",
         )
-    Console(width=200).print(table)
+    Console(width=None if Console().is_terminal else 240).print(table)
 
 
 def _number(value: float | None) -> str:

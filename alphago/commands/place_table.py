@@ -85,16 +85,25 @@ def verdict(problem: Problem, found_ms: float) -> str:
 
 
 def measured_verdict(measured: Sequence[Measured], placed: str, single: str) -> str:
-    """The same of measured times, with the intervals in mind, and against one process with all threads."""
+    """The same of measured times, with the intervals in mind, and against one process with all threads.
+
+    What does not fit in memory was not measured, and the sentence says so.
+    """
     by_name = {one.name: one for one in measured}
-    ours, alone = by_name[placed], by_name[single]
-    parts = [f"measured: {placed} {ours.ms:.4g} ms, {single} {alone.ms:.4g} ms"]
-    if ours.low > alone.high or ours.ms >= alone.ms:
-        parts.append("leave it on one device")
-    elif ours.high < alone.low:
-        parts.append(f"{alone.ms / ours.ms:.2f} times as fast")
+    ours, alone = by_name.get(placed), by_name.get(single)
+    if ours is None:
+        return f"measured: {placed} does not fit in memory"
+    parts = [f"measured: {placed} {ours.ms:.4g} ms"]
+    if alone is None:
+        parts.append(f"{single} does not fit in memory")
     else:
-        parts.append("the intervals overlap: no difference is shown")
+        parts[0] += f", {single} {alone.ms:.4g} ms"
+        if ours.ms >= alone.ms:
+            parts.append("leave it on one device")
+        elif ours.high < alone.low:
+            parts.append(f"{alone.ms / ours.ms:.2f} times as fast")
+        else:
+            parts.append("the intervals overlap: no difference is shown")
     for one in measured:
         if one.name.startswith("one process") and not one.name.endswith("1 thread"):
             parts.append(

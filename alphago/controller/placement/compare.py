@@ -14,6 +14,7 @@ from alphago.controller.placement import annealing, heuristics, partition
 from alphago.controller.placement.contiguous import best_contiguous
 from alphago.controller.placement.graph import Ints, PlacementError
 from alphago.controller.placement.problem import Problem
+from alphago.controller.placement.source import Step
 
 WITHIN: Final = 1.05
 """A method has arrived when its cost is this many times the best known, or less."""
@@ -35,6 +36,8 @@ class Row:
     """Why there is nothing, or what else is to be known."""
     held: float = 0.0
     """The fullest device: bytes against its limit."""
+    steps: tuple[Step, ...] = ()
+    """Of a search: how the best came down."""
 
 
 def groups_row(problem: Problem, method: str, find: Callable[[], Ints]) -> Row:
@@ -48,7 +51,14 @@ def groups_row(problem: Problem, method: str, find: Callable[[], Ints]) -> Row:
 
 
 def operations_row(
-    problem: Problem, method: str, placement: Ints, *, placements: int = 1, seconds: float = 0.0, note: str = ""
+    problem: Problem,
+    method: str,
+    placement: Ints,
+    *,
+    placements: int = 1,
+    seconds: float = 0.0,
+    note: str = "",
+    steps: tuple[Step, ...] = (),
 ) -> Row:
     """A row of a placement of operations [N]."""
     costs = problem.costs_of_operations(placement[None])
@@ -57,7 +67,7 @@ def operations_row(
         fullest = float(np.nanmax(np.where(np.isfinite(problem.limits), costs.held[0] / problem.limits, 0.0)))
     if not fits:
         note = note or ("a device cannot compute it" if math.isinf(costs.ms[0]) else "does not fit in memory")
-    return Row(method, float(costs.ms[0]) if fits else math.inf, placement, placements, seconds, note, fullest)
+    return Row(method, float(costs.ms[0]) if fits else math.inf, placement, placements, seconds, note, fullest, steps)
 
 
 def baselines(
@@ -67,7 +77,7 @@ def baselines(
 
     Args:
         placements: that random search and annealing may try.
-        seconds: of each of those two at most.
+        seconds: of each of those two at most; a row that ended so has a note, since its search was cut short.
         expert: a person's placement of the operations, [N].
     """
     device, _ = problem.best_alone
@@ -87,21 +97,29 @@ def baselines(
         yield groups_row(problem, name, lambda rule=rule: rule(problem))  # type: ignore[misc]
     if problem.objective == "throughput":
         yield groups_row(problem, "contiguous optimum", lambda: best_contiguous(problem).placement)
-    searches: list[tuple[str, Callable[[], annealing.Tried]]] = [
+    yield from searches(problem, placements=placements, seconds=seconds, seed=seed)
+
+
+def searches(problem: Problem, *, placements: int, seconds: float, seed: int) -> Iterator[Row]:
+    """The rows of the two that search without learning; see `baselines`."""
+    methods: list[tuple[str, Callable[[], annealing.Tried]]] = [
         ("random search", lambda: annealing.random_search(problem, placements, seed, seconds)),
         ("simulated annealing", lambda: annealing.anneal(problem, placements, seed, seconds=seconds)),
     ]
-    for name, tried in searches:
+    for name, tried in methods:
         started = time.monotonic()
         found = tried()
         spent = time.monotonic() - started
+        note = f"ended after {seconds:g} s" if found.placements < placements else ""
         if found.placement is None:
-            yield Row(name, math.inf, None, found.placements, spent, "nothing that fits")
+            yield Row(name, math.inf, None, found.placements, spent, note or "nothing that fits")
         else:
             placement = problem.expanded(found.placement[None])[0]
-            yield operations_row(problem, name, placement, placements=found.placements, seconds=spent)
+            yield operations_row(
+                problem, name, placement, placements=found.placements, seconds=spent, note=note, steps=found.steps
+            )
 
 
-def arrival(steps: tuple[tuple[int, float], ...], best_ms: float) -> int | None:
+def arrival(steps: tuple[Step, ...], best_ms: float) -> int | None:
     """Placements until the cost was within `WITHIN` of the best known; None: it never was."""
-    return next((count for count, ms in steps if ms <= best_ms * WITHIN), None)
+    return next((step.placements for step in steps if step.ms <= best_ms * WITHIN), None)

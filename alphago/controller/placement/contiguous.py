@@ -68,7 +68,7 @@ def best_contiguous(problem: Problem) -> Contiguous:
     times = np.zeros((quotient.count, len(classes)))
     np.add.at(times, quotient.node_of, problem.times[:, firsts])
     memory = np.bincount(quotient.node_of, problem.memory, minlength=quotient.count)
-    cuts, moves = _cuts(problem, quotient, firsts)
+    crossings = _crossings(problem, quotient, firsts)
     able = np.isfinite(times)
     cheapest = np.where(able, times, np.inf).min(axis=1)
     # of a unit of the cheapest work, how much a class can do in a unit of time
@@ -83,8 +83,7 @@ def best_contiguous(problem: Problem) -> Contiguous:
         members @ memory,
         members @ cheapest,
         np.array([problem.limits[first] for first in firsts]) * (1 + SLACK),
-        cuts,
-        moves,
+        crossings,
     )
     counts = [len(same) for same in classes]
     least = max(float(cheapest.sum() / max(1e-300, (speeds * counts).sum())), float(cheapest.max()))
@@ -180,7 +179,8 @@ def _words(masks: list[int], count: int) -> NDArray[np.uint64]:
     """[I, W]: bits as words."""
     words = -(-count // _WORD)
     low = (1 << _WORD) - 1
-    return np.array([[mask >> (_WORD * w) & low for w in range(words)] for mask in masks], dtype=np.uint64)
+    rows = [[mask >> (_WORD * w) & low for w in range(words)] for mask in masks]
+    return np.array(rows, dtype=np.uint64).reshape(len(masks), words)
 
 
 def _members(masks: list[int], count: int) -> Floats:
@@ -190,20 +190,36 @@ def _members(masks: list[int], count: int) -> Floats:
     return np.unpackbits(data.reshape(len(masks), size), axis=1, bitorder="little")[:, :count].astype(np.float64)
 
 
-def _cuts(problem: Problem, quotient: _Quotient, firsts: list[int]) -> tuple[NDArray[np.uint64], Floats]:
-    """Outputs with their readers as sets of nodes, words [H, W], and what a device of each class pays where it has some, [H, C]."""
+@dataclass(frozen=True)
+class _Crossings:
+    """Outputs that some other node reads, H of them, and what devices of C classes pay for one that they have a part of."""
+
+    nodes: NDArray[np.uint64]
+    """[H, W]: who makes it and who reads it, as a set of nodes."""
+    maker: NDArray[np.uint64]
+    """[H, W]: who makes it; nobody, where both ways cost the same and it does not matter."""
+    out_ms: Floats
+    """[H, C]: of the device of its maker."""
+    in_ms: Floats
+    """[H, C]: of every other that reads it."""
+
+
+def _crossings(problem: Problem, quotient: _Quotient, firsts: list[int]) -> _Crossings:
+    """Outputs of the same nodes are one, whose costs are summed."""
     op_node = quotient.node_of[problem.group_of]
-    sums: dict[int, Floats] = {}
+    sums: dict[tuple[int, int], Floats] = {}
     for op, readers in enumerate(problem.graph.readers):
-        mask = 0
-        for member in (op, *readers):
-            mask |= 1 << int(op_node[member])
-        cost = problem.tables.out_ms[op, firsts]
-        if mask & (mask - 1) and cost.any():
-            sums[mask] = sums.get(mask, 0.0) + cost
-    if not sums:
-        return np.zeros((0, -(-quotient.count // _WORD)), np.uint64), np.zeros((0, len(firsts)))
-    return _words(list(sums), quotient.count), np.stack(list(sums.values()))
+        home = 1 << int(op_node[op])
+        nodes = home
+        for reader in readers:
+            nodes |= 1 << int(op_node[reader])
+        cost = np.stack([problem.tables.out_ms[op, firsts], problem.tables.in_ms[op, firsts]])  # [2, C]
+        if nodes != home and cost.any():
+            key = (nodes, 0 if (cost[0] == cost[1]).all() else home)
+            sums[key] = sums.get(key, 0.0) + cost
+    both = np.stack(list(sums.values())) if sums else np.zeros((0, 2, len(firsts)))
+    nodes_of, makers = [nodes for nodes, _ in sums], [maker for _, maker in sums]
+    return _Crossings(_words(nodes_of, quotient.count), _words(makers, quotient.count), both[:, 0], both[:, 1])
 
 
 # --- the recursion -----------------------------------------------------------------------------------------------------------
@@ -217,8 +233,7 @@ class _Table:
     memory: Floats  # [I]
     work: Floats  # [I]: where every member is on its best class
     limits: Floats  # [C]
-    cuts: NDArray[np.uint64]  # [H, W]
-    moves: Floats  # [H, C]
+    crossings: _Crossings
 
 
 @dataclass(frozen=True)
@@ -257,7 +272,8 @@ def _search(table: _Table, counts: list[int], speeds: Floats, limit: float) -> _
             pairs += _extend(
                 inside, known, best[before], values, source, kind, c,
                 table.words, np.ascontiguousarray(table.times[:, c]), np.ascontiguousarray(table.unable[:, c]),
-                table.memory, float(table.limits[c]), table.cuts, np.ascontiguousarray(table.moves[:, c]), limit,
+                table.memory, float(table.limits[c]), table.crossings.nodes, table.crossings.maker,
+                np.ascontiguousarray(table.crossings.out_ms[:, c]), np.ascontiguousarray(table.crossings.in_ms[:, c]), limit,
             )  # fmt: skip
         came[state] = (source, kind)
     state, ideal = states[-1], ideals - 1
@@ -281,7 +297,7 @@ def _search(table: _Table, counts: list[int], speeds: Floats, limit: float) -> _
 def _extend(
     after: Ints, before: Ints, reached: Floats, values: Floats, source: Ints, kind: Ints, c: int,
     words: NDArray[np.uint64], times: Floats, unable: Floats, memory: Floats, room: float,
-    cuts: NDArray[np.uint64], moves: Floats, limit: float,
+    crossings: NDArray[np.uint64], makers: NDArray[np.uint64], out_ms: Floats, in_ms: Floats, limit: float,
 ) -> int:  # fmt: skip
     """Give one more device of a class every difference of two ideals within the limit; the pairs that were looked at."""
     pairs = 0
@@ -307,13 +323,14 @@ def _extend(
             most = min(limit, values[ideal])
             for w in range(width):
                 part[w] = words[ideal, w] & ~words[below, w]
-            for h in range(len(cuts)):
-                has, lacks = zero, zero
+            for h in range(len(crossings)):
+                has, lacks, made = zero, zero, zero
                 for w in range(width):
-                    has |= cuts[h, w] & part[w]
-                    lacks |= cuts[h, w] & ~part[w]
+                    has |= crossings[h, w] & part[w]
+                    lacks |= crossings[h, w] & ~part[w]
+                    made |= makers[h, w] & part[w]
                 if has and lacks:
-                    time += moves[h]
+                    time += out_ms[h] if made else in_ms[h]
                     if time > most:
                         break
             cost = max(reached[below], time)

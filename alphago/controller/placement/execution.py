@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import threading
@@ -218,10 +219,17 @@ class _Holder(nn.Module):
             setattr(self, name, child)
 
 
-def work(part: Part, pipe: Connection) -> None:
-    """The life of a process: it answers messages until it is told to stop."""
+def work(part: Part, pipe: Connection, inherited: Sequence[Connection] = ()) -> None:
+    """The life of a process: it answers messages until it is told to stop, or its parent has gone.
+
+    Args:
+        inherited: the parent's ends of pipes that came along with the fork. While one is open here, a parent that is killed leaves
+            its pipes open, and nobody hears of it.
+    """
     import signal
 
+    for other in inherited:
+        other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     try:
         torch.set_num_threads(1)
@@ -258,7 +266,8 @@ def work(part: Part, pipe: Connection) -> None:
         return  # the parent has gone
     except Exception as error:  # noqa: BLE001  # whatever it is, the parent has to hear of it
         text = (str(error).splitlines() or [""])[0]
-        pipe.send(("error", text if isinstance(error, PlacementError) else f"{type(error).__name__}: {text}"))
+        with contextlib.suppress(BrokenPipeError):  # the parent has gone, too
+            pipe.send(("error", text if isinstance(error, PlacementError) else f"{type(error).__name__}: {text}"))
 
 
 def _run(program: _Program, clock: Clock, inputs: Sequence[Tensor], steps: int, streaming: bool) -> list[list[float]]:

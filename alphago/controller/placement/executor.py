@@ -85,11 +85,11 @@ class Executor:
         self._processes = []
         for number, device in enumerate(self.devices):
             ours, theirs = context.Pipe()
+            self._pipes.append(ours)
             part = Part(captured, number, device, self._shared, PATIENCE)
-            process = context.Process(target=work, args=(part, theirs), daemon=True)
+            process = context.Process(target=work, args=(part, theirs, tuple(self._pipes)), daemon=True)
             process.start()
             theirs.close()
-            self._pipes.append(ours)
             self._processes.append(process)
         try:
             for number in range(d):

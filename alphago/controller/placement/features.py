@@ -14,7 +14,6 @@ import numpy as np
 
 from alphago.controller.placement.graph import Floats
 from alphago.controller.placement.problem import Problem
-from alphago.controller.placement.steps import scale_of
 
 SHAPES: Final = 4
 """Outputs of a group whose shapes are told, the largest first; a shape is its four last dimensions."""
@@ -59,8 +58,7 @@ def group_features(problem: Problem) -> Features:
     ends = group_of[graph.edges]
     np.add.at(reads, (ends[:, 1], ends[:, 0]), 1.0)
     np.fill_diagonal(reads, 0.0)
-    work = np.where(problem.allowed, problem.times, np.inf).min(axis=1)
-    scale = scale_of(problem, work)
+    scale = problem.scale_ms
     transfer = np.bincount(group_of, problem.tables.out_ms.max(axis=1), minlength=groups)
     times = np.where(np.isfinite(problem.times), problem.times, 0.0)
     share = problem.memory / max(1.0, float(problem.memory.sum()))

@@ -7,10 +7,12 @@ only as long as a group stays small, so that a chain can still be cut.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alphago.controller.placement.graph import Graph, Ints, PlacementError
 
@@ -21,13 +23,19 @@ LARGEST: Final = 1 / 96
 
 
 def grouped(
-    graph: Graph, rule: Rule = "bound", *, largest: float = LARGEST, scopes: Sequence[str] | None = None
+    graph: Graph,
+    rule: Rule = "bound",
+    *,
+    largest: float = LARGEST,
+    most_bytes: float = math.inf,
+    scopes: Sequence[str] | None = None,
 ) -> Ints:
     """A group for every operation, int64 [N].
 
     Args:
         rule: "bound": co-locations alone; "chains": what only one reads, or reads only one, joins it while a group has no more than
-            `largest` of all work; "paper": the rule of 2017, with no limit, and `scopes` as one group each.
+            `largest` of all work and `most_bytes`, and the same kinds of devices can compute both; "paper": the rule of 2017, and
+            `scopes` as one group each.
         scopes: [N]: operations with the same name are of one call of a module.
 
     Raises:
@@ -51,18 +59,23 @@ def grouped(
             if len(graph.readers[op]) == 1:
                 joined.join(op, graph.readers[op][0])
     elif rule == "chains":
-        _join_chains(graph, joined, largest)
+        _join_chains(graph, joined, largest, most_bytes)
     return np.array([joined.root(op) for op in range(len(graph))], dtype=np.int64)
 
 
-def _join_chains(graph: Graph, joined: _Joined, largest: float) -> None:
+def _join_chains(graph: Graph, joined: _Joined, largest: float, most_bytes: float) -> None:
     """Join along edges, the smallest groups first, where that can make no circle among groups that had none."""
-    work = np.stack(list(graph.times.values()))
-    work = np.where(np.isfinite(work), work, np.inf).min(axis=0)
-    limit = largest * work.sum()
+    times = np.stack(list(graph.times.values()))
+    work, unable = times.min(axis=0), np.isinf(times)
+    limit, held = largest * work.sum(), graph.memory + graph.activations
     weight: dict[int, float] = {}
+    size: dict[int, float] = {}
+    impossible: dict[int, NDArray[np.bool_]] = {}  # kinds of devices
     for op in range(len(graph)):
-        weight[joined.root(op)] = weight.get(joined.root(op), 0.0) + float(work[op])
+        root = joined.root(op)
+        weight[root] = weight.get(root, 0.0) + float(work[op])
+        size[root] = size.get(root, 0.0) + float(held[op])
+        impossible[root] = impossible.get(root, False) | unable[:, op]
     while True:
         readers: dict[int, set[int]] = {root: set() for root in weight}
         sources: dict[int, set[int]] = {root: set() for root in weight}
@@ -82,9 +95,11 @@ def _join_chains(graph: Graph, joined: _Joined, largest: float) -> None:
             # groups that bound operations have made may be in circles already; those are left as they are
             if total > limit or x in touched or y in touched or x in readers[y]:
                 continue
+            if size[x] + size[y] > most_bytes or (impossible[x] != impossible[y]).any():
+                continue
             touched |= {x, y}
             joined.join(y, x)
-            weight[x] = total
+            weight[x], size[x] = total, size[x] + size[y]
             del weight[y]
         if not touched:
             return

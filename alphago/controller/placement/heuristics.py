@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from alphago.controller.placement.graph import Floats, Ints
 from alphago.controller.placement.problem import SLACK, Problem, ranks
-from alphago.controller.placement.steps import scale_of
 
 
 def alone(problem: Problem) -> Ints:
@@ -28,8 +27,7 @@ def fill(problem: Problem, *, memory_share: float = 1.0, load_ms: float | None =
         memory_share: of its memory that a device may be filled to.
         load_ms: milliseconds of work after which a device is full, too; None: any.
     """
-    work = np.where(problem.allowed, problem.times, np.inf).min(axis=1)
-    speed = np.where(problem.allowed, problem.times, 10 * work.sum()).sum(axis=0)
+    speed = np.where(problem.allowed, problem.times, 10 * problem.work.sum()).sum(axis=0)
     devices = [int(device) for device in np.argsort(speed, kind="stable")]
     room = problem.limits * memory_share * (1 + SLACK)
     held, load = np.zeros(problem.devices), np.zeros(problem.devices)
@@ -57,8 +55,7 @@ def fill(problem: Problem, *, memory_share: float = 1.0, load_ms: float | None =
 
 def fill_evenly(problem: Problem) -> Ints:
     """Like `fill`, with as much work on each device as an even share is: int64 [G]."""
-    work = np.where(problem.allowed, problem.times, np.inf).min(axis=1)
-    even = float(work.sum()) / problem.devices if problem.objective == "latency" else scale_of(problem, work)
+    even = problem.scale_ms / (problem.devices if problem.objective == "latency" else 1)
     return fill(problem, load_ms=even)
 
 

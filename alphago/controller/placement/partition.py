@@ -6,6 +6,8 @@ kind. This is how the placement papers use them as baselines.
 
 from __future__ import annotations
 
+import contextlib
+import io
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -56,15 +58,17 @@ def scotch(problem: Problem) -> Ints:
         PlacementError: pyscotch is absent, or cannot load its library.
     """
     try:
-        import pyscotch
+        with contextlib.redirect_stderr(io.StringIO()):  # it greets
+            import pyscotch
+            from pyscotch import libscotch
     except ImportError:
         raise PlacementError("the Scotch baseline needs pyscotch: pip install 'alphago[placement]'") from None
+    except OSError as error:
+        raise PlacementError(f"Scotch: {(str(error).splitlines() or ['its library cannot be loaded'])[0]}") from None
     devices, graph = _fastest(problem), _weighted(problem)
     if len(devices) == 1 or problem.groups <= len(devices):
         return _numbered(devices, np.arange(problem.groups) % len(devices))
     try:
-        from pyscotch import libscotch
-
         libscotch.SCOTCH_randomSeed(SEED)
         libscotch.SCOTCH_randomReset()
         with pyscotch.Graph() as found:
@@ -82,14 +86,11 @@ def _numbered(devices: list[int], parts: NDArray[Any]) -> Ints:
 
 
 def _fastest(problem: Problem) -> list[int]:
-    """Devices of the kind that does all work in the least time."""
-    classes = problem.machine.alike()
-    work = [np.where(problem.allowed[:, same[0]], problem.times[:, same[0]], np.inf).sum() for same in classes]
-    return classes[int(np.argmin(work))]
+    found: list[int] = np.flatnonzero(problem.fastest).tolist()
+    return found
 
 
 def _weighted(problem: Problem) -> _Weighted:
-    work = np.where(problem.allowed, problem.times, np.inf).min(axis=1)
     moves = problem.tables.out_ms.max(axis=1)
     between: dict[tuple[int, int], float] = {}
     for op, readers in enumerate(problem.graph.readers):
@@ -105,5 +106,5 @@ def _weighted(problem: Problem) -> _Weighted:
         starts.astype(np.int64),
         np.array([b for _, b in pairs], dtype=np.int64),
         np.array(weight, dtype=np.int64),
-        np.maximum(1, np.round(_UNITS * work / max(work.sum(), 1e-300))).astype(np.int64),
+        np.maximum(1, np.round(_UNITS * problem.work / max(problem.work.sum(), 1e-300))).astype(np.int64),
     )

@@ -139,6 +139,33 @@ class Problem:
         return np.isfinite(self.times) & (self.memory[:, None] <= self.limits * (1 + SLACK))
 
     @cached_property
+    def work(self) -> Floats:
+        """[G]: milliseconds of a group on the device that is best for it."""
+        found: Floats = np.where(self.allowed, self.times, np.inf).min(axis=1)
+        return found
+
+    @cached_property
+    def fastest(self) -> NDArray[np.bool_]:
+        """[D]: devices of the kind that would end first with all work, where others do for it what it cannot compute."""
+        able = np.isfinite(self.times)
+        each, kinds = (
+            np.where(able, self.times, self.work[:, None]).sum(axis=0),
+            [one.kind for one in self.machine.devices],
+        )
+        first = min(range(self.devices), key=lambda device: (float(each[device]), -int(able[:, device].sum())))
+        return np.array([kind == kinds[first] for kind in kinds])
+
+    @property
+    def scale_ms(self) -> float:
+        """Milliseconds that costs are compared with: of throughput, all work shared out evenly; of latency, all work."""
+        total = float(self.work.sum())
+        if self.objective == "throughput":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                shares = np.where(self.allowed & (self.work[:, None] > 0), self.work[:, None] / self.times, 0.0)
+            total /= max(1.0, float(shares.max(axis=0).sum()))
+        return total if total > 0 else 1.0
+
+    @cached_property
     def edges(self) -> Ints:
         """[E', 2]: groups that read other groups."""
         return unique_edges([tuple(pair) for pair in self.group_of[self.graph.edges].tolist()])

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from alphago.controller.placement.corpus import read_json
 from alphago.controller.placement.graph import Ints, PlacementError
+from alphago.controller.placement.grouping import grouped
 from alphago.controller.placement.hierarchical import Hierarchical
 from alphago.controller.placement.problem import Problem
 from alphago.controller.placement.seq2seq import Seq2Seq
@@ -36,7 +37,9 @@ from alphago.train.reinforce import Reinforce, ReinforceSettings
 
 ROUNDS: Final = "rounds.json"
 DECIDED: Final = 20
-"""Updates in a row below `settled` nats after which a round ends."""
+"""Updates in a row after which a round ends whose policy has made up its mind."""
+JOINED_SHARE: Final = 1 / 8
+"""Of the smallest device's memory, that groups may hold which are joined."""
 
 
 class PolicySettings(pydantic.BaseModel, extra="forbid", frozen=True):
@@ -49,6 +52,18 @@ class PolicySettings(pydantic.BaseModel, extra="forbid", frozen=True):
     hidden: Annotated[int, pydantic.Field(ge=1, le=4096, description="units of its layers")] = 32
     groups: Annotated[int, pydantic.Field(ge=1, le=4096, description="hierarchical: that the grouper may make")] = 32
     table: Annotated[float, pydantic.Field(ge=0, description="stepwise: weight of the table of logits; 0: none")] = 1.0
+    joined: Annotated[
+        Literal["never", "half", "always"],
+        pydantic.Field(
+            description="rounds in which chains of groups are placed as one: none; the first two of every four; all"
+        ),
+    ] = "never"
+    fastest_first: Annotated[
+        Literal["never", "odd-rounds", "even-rounds", "always"],
+        pydantic.Field(
+            description="stepwise: rounds in which slower devices get nothing while one of the fastest has room"
+        ),
+    ] = "odd-rounds"
 
 
 class SearchSettings(pydantic.BaseModel, extra="forbid", frozen=True):
@@ -118,7 +133,11 @@ class Found:
 
 
 class Settled:
-    """Ends a round whose policy has made up its mind, or when the budget is spent."""
+    """Ends a round whose policy has made up its mind, or when the budget is spent.
+
+    Its mind is made up where decisions have less than `settled` nats, or half of what it draws costs as much as its best: there is
+    hardly anything left to learn from, and a new round begins elsewhere.
+    """
 
     def __init__(self, settings: SearchSettings, is_spent: Callable[[], bool]) -> None:
         self._least, self._is_spent = settings.settled, is_spent
@@ -126,7 +145,8 @@ class Settled:
         self.trainer: Reinforce | None = None
 
     def __call__(self, step: int, metrics: dict[str, float]) -> None:
-        self.low = self.low + 1 if metrics["entropy"] < self._least else 0
+        settled = metrics["entropy"] < self._least or metrics.get("median_ms") == metrics["best_ms"]
+        self.low = self.low + 1 if settled else 0
         assert self.trainer is not None
         if self.low >= DECIDED or self._is_spent():
             self.trainer.finished = True
@@ -174,6 +194,7 @@ class Search:
         self._rounds: list[Round] = []
         self._trainer: Reinforce | None = None
         self._source: PlacementSource | None = None
+        self._fewer: Problem | None = None
         self._stop = False
         self._updating = 0.0
         if folder is not None:
@@ -225,7 +246,7 @@ class Search:
     def _run_round(self, number: int) -> bool:
         settings = self.settings
         seed = game_seed(settings.seed, number) >> 33
-        policy = make_policy(self.problem, settings.policy, seed)
+        policy = make_policy(self._problem_of(number), settings.policy, seed, number)
         source = PlacementSource(
             self.problem, policy, settings.reward, costs=self._costs, cached=self._costs is not None, seed=seed
         )
@@ -257,6 +278,15 @@ class Search:
             data = json.dumps(rows).encode()
             write_atomically(self._folder / ROUNDS, data, PlacementError)
         return True
+
+    def _problem_of(self, number: int) -> Problem:
+        """What the policy of a round places: the problem, or the same operations in fewer groups."""
+        joined = {"never": False, "half": number % 4 < 2, "always": True}[self.settings.policy.joined]
+        if not joined:
+            return self.problem
+        if self._fewer is None:
+            self._fewer = with_chains_joined(self.problem)
+        return self._fewer
 
     def _as_round(self) -> Round:
         source, trainer = self._source, self._trainer
@@ -307,11 +337,21 @@ class Search:
         self._watcher(step, total, {**metrics, **more, "placements": float(placements), "seconds": seconds})
 
 
-def make_policy(problem: Problem, settings: PolicySettings, seed: int) -> Any:
-    """A policy with random weights: a torch module that is a `Placer`."""
+def with_chains_joined(problem: Problem) -> Problem:
+    """The same problem in fewer groups, by the rule "chains": shorter sequences, which are learned in fewer and quicker updates."""
+    finite = problem.limits[np.isfinite(problem.limits)]
+    most = JOINED_SHARE * float(finite.min()) if len(finite) else math.inf
+    graph = replace(problem.graph, together=problem.group_of)  # its groups stay whole
+    groups = grouped(graph, "chains", most_bytes=most)
+    return Problem(problem.graph, problem.machine, problem.objective, groups, problem.queue)
+
+
+def make_policy(problem: Problem, settings: PolicySettings, seed: int, number: int = 0) -> Any:
+    """The policy of a round with random weights: a torch module that is a `Placer`."""
     made: nn.Module
     if settings.kind == "stepwise":
-        made = Stepwise(problem, settings.hidden, settings.table, seed)
+        fastest = {"never": False, "always": True, "odd-rounds": number % 2 == 1, "even-rounds": number % 2 == 0}
+        made = Stepwise(problem, settings.hidden, settings.table, seed, fastest[settings.fastest_first])
     elif settings.kind == "seq2seq":
         made = Seq2Seq(problem, settings.hidden, seed)
     else:

@@ -1,7 +1,8 @@
 """Where the trainer's episodes come from: placements that a policy draws, with the cost of each as the reward of the whole.
 
 The reward is -sqrt(milliseconds), as in Mirhoseini and others (2017), section 3. A placement that does not fit gets the reward of a
-constant failing time; after the first placements (the paper: 5,000) those that do not fit are left out of what is learned from.
+constant failing time; after a while (the paper: 5,000 updates; here a number of placements) those that do not fit are left out of
+what is learned from, as long as two are left that do.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pydantic
 import torch
 from torch import Tensor
 
-from alphago.controller.placement.graph import Floats, Ints, PlacementError
+from alphago.controller.placement.graph import Floats, Ints, PlacementError, canonical
 from alphago.controller.placement.problem import Costs, Problem
 from alphago.train.episodes import Episodes
 from alphago.train.policies import Sequencer
@@ -38,7 +39,9 @@ class RewardSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     ] = 2.0
     learn_failing: Annotated[
         int,
-        pydantic.Field(ge=0, description="placements after which those that do not fit are left out (paper: 5,000)"),
+        pydantic.Field(
+            ge=0, description="placements after which those that do not fit are left out (paper: 5,000 updates)"
+        ),
     ] = 5000
 
 
@@ -63,7 +66,7 @@ class PlacementSource:
 
     Args:
         costs: None: the problem's simulator; or a measurement.
-        cached: equal placements are not costed again: for measurements.
+        cached: equal placements, and those that exchange devices which are alike, are not costed again: for measurements.
     """
 
     def __init__(
@@ -134,8 +137,10 @@ class PlacementSource:
         return -np.log(np.maximum(counted, 1e-9)) if self.settings.kind == "log" else -counted
 
     def _key(self, choices: tuple[int, ...]) -> str:
-        found: str = self.placer.placements(np.array([choices], dtype=np.int64))[0].astype(np.uint8).tobytes().hex()
-        return found
+        """Equal for placements that exchange devices which are alike: they are measured once."""
+        placements = self.placer.placements(np.array([choices], dtype=np.int64))
+        found = canonical(placements, self.problem.machine, self.problem.graph.order)
+        return str(found[0].astype(np.uint8).tobytes().hex())
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         values, tensors = self._sequences.state()

@@ -33,8 +33,14 @@ FEATURES: Final = (
     "group_transfers",
     "log_transfers_added",
     "is_host",
+    "cut_now",
+    "cut_saved_later",
+    "groups_ahead",
+    "group_memory",
+    "memory_left",
 )
-"""What is seen of a device, in this order. Loads, times and transfers are in units of the problem's scale."""
+"""What is seen of a device, in this order. Loads, times and transfers are in units of the problem's scale, what is left to place in
+shares of the whole."""
 CLIP: Final = 4.0
 """No feature is larger."""
 
@@ -47,6 +53,7 @@ class Plan(NamedTuple):
     memory: Floats  # [G]
     limits: Floats  # [D]
     allowed: NDArray[np.bool_]  # [G, D]
+    preferred: NDArray[np.bool_]  # [G, D]: no other is chosen while one of these has room
     alike: Ints  # [D]: devices with the same number differ by name alone
     host: NDArray[np.bool_]  # [D]: transfers cost nothing
     group_of: Ints  # [N]
@@ -60,6 +67,10 @@ class Plan(NamedTuple):
     in_ms: Floats  # [N, D]
     delay_ms: float
     work: Floats  # [G]: on the best device
+    work_before: Floats  # [G + 1]: of the groups before each turn
+    memory_before: Floats  # [G + 1]
+    cuts: Floats  # [L, G + 1]: row l: the least of the cuts before turns t to t + 2^l - 1, milliseconds
+    by_load: bool  # a device is full at the scale, too
     scale: float  # milliseconds
 
 
@@ -77,8 +88,12 @@ class State(NamedTuple):
     left: Floats  # [B]: work that is not placed, milliseconds
 
 
-def make_plan(problem: Problem) -> Plan:
-    """What the steps need of a problem."""
+def make_plan(problem: Problem, fastest_first: bool = False) -> Plan:
+    """What the steps need of a problem.
+
+    Args:
+        fastest_first: a group goes to a device of the fastest kind (`Problem.fastest`) while one of them has room.
+    """
     graph, group_of = problem.graph, problem.group_of
     inputs: list[set[int]] = [set() for _ in range(problem.groups)]
     outputs: list[set[int]] = [set() for _ in range(problem.groups)]
@@ -94,13 +109,13 @@ def make_plan(problem: Problem) -> Plan:
     for number, same in enumerate(problem.machine.alike()):
         alike[same] = number
     times = np.where(np.isfinite(problem.times), problem.times, 0.0)
-    work = np.where(problem.allowed, problem.times, np.inf).min(axis=1)
     return Plan(
         problem.order,
         times,
         problem.memory,
         np.where(np.isfinite(problem.limits), problem.limits, 0.0) * (1 + SLACK),
         problem.allowed,
+        _preferred(problem) if fastest_first else problem.allowed,
         alike,
         np.array([device.link is None for device in problem.machine.devices]),
         group_of,
@@ -110,19 +125,45 @@ def make_plan(problem: Problem) -> Plan:
         problem.tables.out_ms,
         problem.tables.in_ms,
         float(problem.machine.delay_ms),
-        work,
-        scale_of(problem, work),
+        problem.work,
+        np.concatenate([[0.0], np.cumsum(problem.work[problem.order])]),
+        np.concatenate([[0.0], np.cumsum(problem.memory[problem.order])]),
+        _least(_cuts(problem)),
+        problem.objective == "throughput",
+        problem.scale_ms,
     )
 
 
-def scale_of(problem: Problem, work: Floats) -> float:
-    """Milliseconds that costs are compared with: of throughput, all work shared out evenly; of latency, all work."""
-    total = float(work.sum())
-    if problem.objective == "throughput":
-        with np.errstate(divide="ignore", invalid="ignore"):
-            speeds = np.where(problem.allowed & (work[:, None] > 0), work[:, None] / problem.times, 0.0).max(axis=0)
-        total /= max(1.0, float(speeds.sum()))
-    return total if total > 0 else 1.0
+def _cuts(problem: Problem) -> Floats:
+    """[G + 1]: milliseconds of the transfers before each turn, were all before it on one device and all after it on another."""
+    turn = np.empty(problem.groups, dtype=np.int64)
+    turn[problem.order] = np.arange(problem.groups)
+    at = turn[problem.group_of]
+    moves = problem.tables.out_ms.max(axis=1) + problem.tables.in_ms.max(axis=1)
+    change = np.zeros(problem.groups + 2)
+    for op, readers in enumerate(problem.graph.readers):
+        turns = [int(at[op]), *(int(at[reader]) for reader in readers)]
+        if min(turns) < max(turns):
+            change[min(turns) + 1] += moves[op]
+            change[max(turns) + 1] -= moves[op]
+    return np.maximum(0.0, np.cumsum(change)[: problem.groups + 1])
+
+
+def _least(cuts: Floats) -> Floats:
+    """[L, G + 1] from [G + 1]: the least of every 2^l cuts in a row; two entries give the least of a row of any length."""
+    rows = [cuts]
+    while 2 ** len(rows) <= len(cuts):
+        half = 2 ** (len(rows) - 1)
+        shifted = np.concatenate([rows[-1][half:], np.full(half, np.inf)])
+        rows.append(np.minimum(rows[-1], shifted))
+    return np.stack(rows)
+
+
+def _preferred(problem: Problem) -> NDArray[np.bool_]:
+    """[G, D]: devices of the fastest kind where they can take a group, else all that can."""
+    fastest = problem.allowed & problem.fastest
+    found: NDArray[np.bool_] = np.where(fastest.any(axis=1, keepdims=True), fastest, problem.allowed)
+    return found
 
 
 def _rows(lists: list[list[int]]) -> tuple[Ints, Ints]:
@@ -147,6 +188,20 @@ def new_state(plan: Plan, count: int) -> State:
 
 
 @compiled
+def _ahead(turn: int, row: int, d: int, p: Plan, s: State) -> int:
+    """The last turn up to which a device has room for all groups from this turn on; the turn before this one: for none."""
+    most = len(p.work_before) - 1
+    room = p.limits[d] - s.held[row, d]
+    if p.limits[d] > 0:
+        most = min(most, np.searchsorted(p.memory_before, p.memory_before[turn] + room, side="right") - 1)
+    if p.by_load:
+        most = min(
+            most, np.searchsorted(p.work_before, p.work_before[turn] + p.scale - s.loads[row, d], side="right") - 1
+        )
+    return int(max(turn, most)) - 1
+
+
+@compiled
 def _see(turn: int, row: int, p: Plan, s: State, seen: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
     """What the decision of a turn sees in one placement: float32 [D, F], and what it may choose: bool [D]."""
     group = p.order[turn]
@@ -160,7 +215,7 @@ def _see(turn: int, row: int, p: Plan, s: State, seen: NDArray[np.float32], mask
     capacity = 0.0
     for d in range(devices):
         capacity += max(0.0, scale - s.loads[row, d])
-    fits_any = False
+    preferred_fits, fits_any = False, False
     for d in range(devices):
         bit = np.int64(1) << d
         own, added, shared, ready = p.times[group, d], 0.0, 0.0, 0.0
@@ -207,17 +262,34 @@ def _see(turn: int, row: int, p: Plan, s: State, seen: NDArray[np.float32], mask
         out[8] = min(CLIP, max(0.0, ready - s.ends[row, d]) / scale)
         out[9] = min(CLIP, fill)
         out[10] = 1.0 if s.loads[row, d] + own > scale else 0.0
-        out[11] = s.left[row] / scale / devices
+        out[11] = s.left[row] / p.work_before[-1] if p.work_before[-1] > 0 else 0.0
         out[12] = min(CLIP, capacity / scale / devices)
         out[13] = min(CLIP, total / scale)
-        out[14] = np.log1p(100 * added / scale) / 4
+        out[14] = min(CLIP, np.log1p(100 * added / scale) / 4)
         out[15] = 1.0 if p.host[d] else 0.0
+        # a device that goes on may be left after any turn that it has room for: where the cheapest of those cuts is
+        last, cut = _ahead(turn, row, d, p, s), p.cuts[0, turn]
+        least = cut
+        if last >= turn:
+            level, first = 0, turn + 1  # cuts after the turns from this one to the last
+            while 2 << level <= last - turn + 1:
+                level += 1
+            least = min(p.cuts[level, first], p.cuts[level, last + 2 - (1 << level)])
+        out[16] = min(CLIP, np.log1p(100 * cut / scale) / 4)
+        out[17] = min(CLIP, np.log1p(100 * max(0.0, cut - least) / scale) / 4)
+        out[18] = (last + 1 - turn) / len(p.order)
+        out[19] = min(CLIP, 10 * p.memory[group] / p.limits[d]) if p.limits[d] > 0 else 0.0
+        out[20] = 1 - p.memory_before[turn] / p.memory_before[-1] if p.memory_before[-1] > 0 else 0.0
         mask[d] = p.allowed[group, d] and fill <= 1.0
         if s.groups_on[row, d] == 0:
             for other in range(d):
                 if p.alike[other] == p.alike[d] and s.groups_on[row, other] == 0:
                     mask[d] = False
         fits_any = fits_any or mask[d]
+        preferred_fits = preferred_fits or (mask[d] and p.preferred[group, d])
+    if preferred_fits:
+        for d in range(devices):
+            mask[d] = mask[d] and p.preferred[group, d]
     if not fits_any:  # a dead end: whatever is chosen, the placement does not fit
         for d in range(devices):
             mask[d] = p.allowed[group, d]

@@ -22,6 +22,7 @@ from alphago.train.policies import drawn, entropy_of, masked_log_softmax
 from alphago.train.reinforce import Evaluation
 
 OBSERVATION: Final = "observation"
+IS_LAST: Final = FEATURES.index("is_last")
 
 
 class Stepwise(nn.Module):
@@ -30,11 +31,19 @@ class Stepwise(nn.Module):
     Args:
         hidden: units of the scoring network's two layers.
         table_scale: how fast the table learns, against the network: its logits are its parameters times this.
+        fastest_first: slower devices get nothing while one of the fastest kind (`Problem.fastest`) has room.
     """
 
-    def __init__(self, problem: Problem, hidden: int = 32, table_scale: float = 1.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        hidden: int = 32,
+        table_scale: float = 1.0,
+        seed: int = 0,
+        fastest_first: bool = False,
+    ) -> None:
         super().__init__()
-        self.plan = make_plan(problem)
+        self.plan = make_plan(problem, fastest_first)
         self._problem = problem
         self.groups, self.devices = problem.groups, problem.devices
         self.table_scale = table_scale
@@ -52,7 +61,10 @@ class Stepwise(nn.Module):
     def _log_probs(self, seen: Tensor, masks: Tensor | None, turns: Tensor | int | slice) -> Tensor:
         """[..., D] from features [..., D, F], masks [..., D] and the number of the turn."""
         logits = self.scores(seen).squeeze(-1) + self.table_scale * self.table[turns]
-        return masked_log_softmax(logits, masks)
+        # to stay is one choice and to go another, however many devices there are to go to
+        allowed = torch.ones_like(logits, dtype=torch.bool) if masks is None else masks
+        others = (allowed.sum(-1, keepdim=True) - 1).clamp(min=1)
+        return masked_log_softmax(logits + seen[..., IS_LAST] * others.to(logits).log(), allowed)
 
     @torch.no_grad()
     def sample(
