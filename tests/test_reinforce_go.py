@@ -15,8 +15,9 @@ from alphago.nets.architecture import NetworkError, Residual
 from alphago.nets.modules import Network, build
 from alphago.nets.store import load_network, network_hash, save_network
 from alphago.train.optim import TrainingError
+from selfplay.go_policy import KL_START, GoPolicy, GoValues
 from selfplay.opponents import OpponentPool, PoolError
-from selfplay.reinforce_go import KL_START, GoPolicy, GoReinforceSettings, GoValues, Task, begin
+from selfplay.reinforce_go import GoReinforceSettings, Task, begin
 
 
 def network(seed: int = 1) -> Network:

@@ -49,7 +49,8 @@ def reinforce_go(
     from alphago.machine import usable_threads
     from alphago.train.distributed import joined
     from alphago.train.optim import TrainingError
-    from selfplay.reinforce_go import KL_START, GoReinforceSettings, begin
+    from selfplay.go_policy import KL_START
+    from selfplay.reinforce_go import GoReinforceSettings, begin
 
     given: dict[str, Any] = {
         "start_from": start,

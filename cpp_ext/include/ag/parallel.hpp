@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -29,7 +31,11 @@ void parallel_chunks(std::int64_t n, std::int64_t chunk, int threads, Work&& wor
   };
   std::vector<std::thread> others;
   const auto useful = static_cast<int>(std::min<std::int64_t>(threads, (n + chunk - 1) / chunk));
-  for (int t = 1; t < useful; ++t) others.emplace_back(run, t);
+  others.reserve(static_cast<std::size_t>(std::max(0, useful - 1)));
+  try {
+    for (int t = 1; t < useful; ++t) others.emplace_back(run, t);
+  } catch (const std::system_error&) {  // no more threads to be had: those that there are do all of it
+  }
   run(0);
   for (std::thread& t : others) t.join();
   if (failure) std::rethrow_exception(failure);
