@@ -95,6 +95,7 @@ def test_a_search_without_a_download(alphago: Any, tmp_path: Path, strategy: str
         (["--controller", "gru"], "--controller: input should be 'factorised' or 'lstm', got 'gru'"),
         (["--budget", "soon"], "a budget is seconds such as 12000s"),
         (["--latency-limit", "8"], "a number with a unit"),
+        (["--latency-limit", "hand"], "--latency-limit hand: no hand-made network was measured on this machine"),
         (
             ["--latency-limit", "1ms"],
             "no cell of the synthetic table keeps a limit of 1 ms: by latency_ms the fastest takes",
@@ -119,6 +120,10 @@ def test_a_table_with_missing_rows(alphago: Any, tmp_path: Path) -> None:
     status, printed, _ = alphago("nas", "table", "--out", path)
     assert status == 0 and "15,625 made-up cells" in printed
     assert load_table(path).columns.keys() == synthetic_table().columns.keys()
+    assert load_table(path).is_synthetic
+    status, printed, told = alphago("nas", "study", "--table", path, "--row", "random", "--runs", 2)
+    assert status == 0 and "as published" not in printed  # no verdict: a file of it says what it is
+    assert f"{path.name}: made by rule, nothing is measured" in told
     assert alphago("nas", "table", "--out", path)[0] == 2
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:-3]) + "\n")
@@ -238,13 +243,17 @@ def test_the_comparison_is_one_command(alphago: Any, tmp_path: Path) -> None:
     out = tmp_path / "rows.json"
     rows = ["--row", "random", "--row", "tuned", "--row", "lstm"]
     arguments = ["nas", "study", *rows, "--runs", 4, "--budget", "1500s", "--out", out]
+    arguments += ["--plot", tmp_path / "plots" / "study.png"]
     status, printed, told = alphago(*arguments)
     assert status == 0 and "tuned" in printed and "made by rule, nothing is measured" in told
     found = json.loads(out.read_text())
+    assert (tmp_path / "plots" / "study.png").read_bytes().startswith(b"\x89PNG")
     assert [row["row"] for row in found["rows"]] == ["random", "tuned", "lstm"] and found[
         "table"
     ] == "the synthetic table"
     assert all(len(row["means"]) == 3 and row["verdict"] == "" and row["runs"] == 4 for row in found["rows"])
+    status, _, told = alphago("nas", "study", "--runs", 2, "--budget", "1s")
+    assert status == 0 and "without limit-8, limit-11, limit-14: the synthetic table has no column" in told
     again = json.loads(alphago(*arguments, "--json")[1])
     assert [row["means"] for row in again["rows"]] == [row["means"] for row in found["rows"]]
     for wrong, message in (
@@ -303,7 +312,8 @@ def test_the_study_of_children_is_one_command(alphago: Any, tmp_path: Path) -> N
     assert "hand-made" in printed and "below random:" in printed
     found = json.loads((out / "tested.json").read_text())
     assert len(found["rows"]) == 6 and all(len(row["errors"]) == 2 for row in found["rows"])
-    status, printed, told = alphago("nas", "study-conv", *small, "--json")
+    (out / "hand-made-1" / "tested.json").unlink()  # what is missing is made anew, by workers as without them
+    status, printed, told = alphago("nas", "study-conv", *small, "--json", "--workers", 2)
     assert status == 0 and json.loads(printed)["rows"] == found["rows"]
     status, _, told = alphago("nas", "study-conv", *small, "--epochs", 2)
     assert status == 2 and "holds a run with other settings: epochs is 1, not 2" in told
@@ -378,10 +388,14 @@ def test_from_anchors_to_a_network_by_commands(alphago: Any, tmp_path: Path) -> 
     for row in values["proxies"]:  # as if there had been twelve anchors that are ranked well
         row |= {"networks": 12, "tau": 0.8}
     (proxies / "proxies.json").write_text(json.dumps(values))
-    status, printed, told = alphago(*search, "--proxy", "multiply-adds", "--json")
+    met = json.loads((anchors / "anchors.json").read_text())
+    (anchors / "anchors.json").write_text(json.dumps(met | {"kappa": met["kappa"] | {"elo": 80.0}}))
+    status, printed, told = alphago(*search, "--proxy", "multiply-adds", "--latency-limit", "hand", "--json")
     assert status == 0, told
     result = json.loads(printed)
-    assert result["measured"] >= 3 and result["best"]["described"]["hand_made_latency_ms"] > 0
+    hand = json.loads((anchors / "anchors.json").read_text())["reference_ms"]
+    assert result["measured"] == 3 and result["search"]["limit_ms"] == hand
+    assert result["best"]["described"]["hand_made_latency_ms"] == hand >= result["best"]["latency_ms"]
     status, printed, told = alphago("nas", "export", tmp_path / "search", "--steps", 4, "--json", *quiet)
     assert status == 0, told
     network, header = load_network(json.loads(printed)["network"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +36,14 @@ from alphago.controller.nas.strategies import (
     StrategyError,
     make_strategy,
     published,
+    settings_of,
 )
 from alphago.controller.nas.study import run_evolution, run_learned, run_random
 from alphago.train.episodes import Episodes
 from alphago.train.optim import OptimizerSettings, ScheduleSettings
 from alphago.train.reinforce import Reinforce, ReinforceSettings
 from alphago.train.sources import Reward, SequenceSource
+from conftest import ROOT
 
 TINY = Space(Group(a=Choice(1, 2), b=Choice(1, 2, 3)))
 DEEP = Space(
@@ -146,6 +150,18 @@ def test_an_lstm_learns_what_depends_on_what() -> None:
         make_controller("gru", space)
 
 
+def test_an_lstms_biases_are_a_factorised_controller() -> None:
+    """Without output weights they are all its logits, and `bias_rate` times the rate moves them as it moves a factorised one's."""
+    lstm = LstmController(TINY, scale=0.0, bias_rate=7.0, seed=1)
+    factorised = FactorisedController(TINY)
+    episodes = batch_of([[1, 2], [0, 2], [1, 0]])
+    episodes.rewards[1::2] = [1.0, -0.5, 2.0]
+    for controller, rate in ((lstm, 0.01), (factorised, 0.07)):
+        Reinforce(controller, SequenceSource(cache=False), settings_of(rate, 3, entropy=0.2)).learn(episodes)
+    moved = 7.0 * lstm.head_bias.detach()[0]
+    assert (moved - factorised.logits.detach()[0]).abs().max() < 1e-5 and moved.abs().max() > 0.05
+
+
 def test_links_are_decided_by_what_was_held_of_both_ends() -> None:
     """The reward is for feeding a layer from those with its own kernel: attention learns to compare two ends."""
     space = Space(Repeat(Group(kernel=Choice(1, 3), inputs=Links()), 3))
@@ -209,8 +225,26 @@ def test_evolution_by_hand() -> None:
 
 
 def test_the_trainer_is_used_as_it_is() -> None:
+    """No class of the whole project derives from it, and nobody puts another step in its place."""
     strategy = Learned(TINY)
     assert type(strategy.trainer) is Reinforce
+    own = {name for name, value in vars(Reinforce).items() if callable(value)}
+    assert {"step", "learn"} <= own
+    for path in sorted([*(ROOT / "alphago").rglob("*.py"), *(ROOT / "selfplay").rglob("*.py")]):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                assert not any("Reinforce" in re.split(r"\W", ast.unparse(base)) for base in node.bases), (
+                    path,
+                    node.name,
+                )
+            if isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                for target in targets:
+                    replaced = isinstance(target, ast.Attribute) and target.attr in own - {"__init__"}
+                    assert not (replaced and re.search("einforce|trainer", ast.unparse(target))), (
+                        path,
+                        ast.unparse(node),
+                    )
 
 
 # --- objectives ---------------------------------------------------------------------------------------------------------
@@ -278,6 +312,9 @@ def test_tables_are_read_and_incomplete_ones_named(tmp_path: Path) -> None:
         (tmp_path / "bad.csv").write_text("\n".join([*text[:number], line, *text[number + 1 :]]))
         with pytest.raises(TableError, match=message):
             load_table(tmp_path / "bad.csv")
+    free = nasbench201.Table("free", {**table.columns, nasbench201.SECONDS: np.arange(CELLS, dtype=float)})
+    with pytest.raises(TableError, match=r"train_seconds_12ep of \|none~0\|.* is 0, expected more than 0"):
+        load_table(written(tmp_path / "free.csv", free))
     with pytest.raises(TableError, match="No such file"):
         load_table(tmp_path / "nowhere.csv")
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(path.read_bytes())[:2000])
@@ -292,7 +329,13 @@ def test_runs_pay_for_what_they_see_and_nothing_more() -> None:
     assert (found.evaluations >= 2000 // seconds.max()).all() and (found.evaluations <= 2000 / seconds.min() + 1).all()
     again = run_random(table, 20, seed=3, budget=2000.0)
     assert (found.cells == again.cells).all()
+    assert (found.answers_at(found.improved[0][0][0] - 1e-6)[0], found.answers_at(1e9)[0]) == (-1, found.cells[0])
     more = run_random(table, 20, seed=3, budget=8000.0)
+    for moment in (300.0, 1000.0, 2000.0):  # what is answered at a moment does not depend on what comes after it
+        assert (found.answers_at(moment) == more.answers_at(moment)).all()
+    assert (more.answers_at(8000.0) != more.answers_at(300.0)).any()
+    values = table[nasbench201.REWARD]
+    assert all(np.diff([values[cell] for _, cell in run]).min(initial=1.0) > 0 for run in more.improved)
     assert (table[nasbench201.REWARD][more.cells] >= table[nasbench201.REWARD][found.cells]).all()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,14 @@ from alphago.controller.go.anchors import (
     train_anchor,
 )
 from alphago.controller.go.elo import EloError, EloFit, Judged, fit_elo, judge, kendall_tau, tau_interval
-from alphago.controller.go.latency import Latencies, LatencyError, measure_ms, measure_ratio
+from alphago.controller.go.latency import Latencies, LatencyError, median_ms, ratio, timer_of
 from alphago.controller.go.learning import FEATURES, learn_briefly, positions_of, short_training
-from alphago.controller.go.networks import OPTIONS, architecture_of, go_space, multiply_adds_of
+from alphago.controller.go.networks import OPTIONS, architecture_of, go_space, multiply_adds_of, smallest
 from alphago.controller.go.objective import GoProblem
 from alphago.controller.go.proxies import ProxyError, ProxyRun, choose_proxy
 from alphago.controller.go.settings import AnchorSettings, GoNasSettings, LatencySettings, SupernetSettings
 from alphago.controller.go.supernet import SharedWeights, Supernet
-from alphago.controller.nas.objective import Budget
+from alphago.controller.nas.objective import Budget, Limit, ObjectiveError
 from alphago.controller.nas.runs import SearchSettings, begin_search
 from alphago.controller.nas.space import SpaceError
 from alphago.nets.architecture import Residual
@@ -110,6 +111,8 @@ def test_the_limit_takes_out_what_is_too_dear_and_nothing_else() -> None:
         if 2e-6 * multiply_adds_of(architecture_of(value, BASE), 9) <= 0.8:
             wanted.add(choices)
     assert reached == wanted and 0 < len(wanted) < 192
+    costs = [multiply_adds_of(architecture_of(space.value(choices), BASE), 9) for choices in wanted]
+    assert multiply_adds_of(smallest(BASE, 9, TINY), 9) == min(costs)
     with pytest.raises(SpaceError, match=r"no option is left for blocks .* at most 0.001 MFLOP on 9x9"):
         go_space(BASE, 9, 0.001)
     assert set(OPTIONS) <= set(Residual.model_fields)
@@ -203,17 +206,27 @@ def test_kappa_is_the_elo_of_all_pairs_together() -> None:
 def test_latencies_are_measured_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = LatencySettings(batch=2, repeats=5, runtime="torch", precision="fp32")
     other = BASE.model_copy(update={"blocks": 24})
-    assert measure_ms(BASE, 5, quick) > 0
-    assert measure_ratio(other, BASE, 9, quick) > 1
+    made: list[Residual] = []
+
+    def noted(architecture: Residual, *more: Any) -> Any:
+        assert os.environ.get("ALPHAGO_CACHE") == "/somewhere"
+        made.append(architecture)
+        return timer_of(architecture, *more)
+
+    monkeypatch.setenv("ALPHAGO_CACHE", "/somewhere")
+    monkeypatch.setattr("alphago.controller.go.latency.timer_of", noted)
     first = Latencies(BASE, 9, quick, tmp_path)
     values = [first.of(BASE), first.of(other), first.reference_ms]
     assert values[0] == values[2] < values[1]
+    assert made == [BASE, other]  # the reference is made ready once, whatever is measured beside it
+    first.of(other.model_copy(update={"blocks": 3}))
+    assert len(made) == 3
+    pickle.dumps(first)  # for a worker, which measures nothing
 
     def never(*_: Any) -> float:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr("alphago.controller.go.latency.measure_ms", never)
-    monkeypatch.setattr("alphago.controller.go.latency.measure_ratio", never)
+    monkeypatch.setattr("alphago.controller.go.latency.timer_of", never)
     file = tmp_path / "latencies.jsonl"
     file.write_bytes(file.read_bytes() + b'{"key": "ab')  # it was killed while it wrote
     again = Latencies(BASE, 9, quick, tmp_path)
@@ -223,6 +236,47 @@ def test_latencies_are_measured_once_and_kept(tmp_path: Path, monkeypatch: pytes
     file.write_text("{}\n")
     with pytest.raises(LatencyError, match=r"latencies.jsonl:1: damaged latency"):
         Latencies(BASE, 9, quick, tmp_path)
+
+
+def test_ratios_do_not_mind_a_machine_that_slows_down() -> None:
+    """A clock by hand: everything takes twice as long from the tenth measurement on; the median is of the undisturbed."""
+    count = 0
+
+    def timer(seconds: float) -> Any:
+        def run() -> float:
+            nonlocal count
+            count += 1
+            return seconds * (2 if count > 10 else 1)
+
+        return run
+
+    assert ratio(timer(0.3), timer(0.2), 9) == pytest.approx(1.5)
+    count = 0
+    assert median_ms(timer(0.25), 5) == pytest.approx(250)
+
+
+def test_timing_leaves_the_cache_of_int8_networks_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+
+    class Idle:
+        def buffers(self) -> Any:
+            return np.zeros((2, 1, 5, 5), np.float32), np.zeros((2, 7), np.float32)
+
+        def evaluate(self, *_: Any) -> None:
+            pass
+
+    def made(*_: Any, **__: Any) -> Any:
+        asked.append(os.environ.get("ALPHAGO_CACHE"))
+        return [Idle()]
+
+    monkeypatch.setattr("alphago.controller.go.latency.make_evaluators", made)
+    for before in ("/somewhere", None):
+        monkeypatch.delenv("ALPHAGO_CACHE", raising=False)
+        if before is not None:
+            monkeypatch.setenv("ALPHAGO_CACHE", before)
+        timer_of(BASE, 5, LatencySettings(batch=2))
+        assert os.environ.get("ALPHAGO_CACHE") == before
+    assert asked == ["", ""]  # which means: nowhere
 
 
 # --- short training and shared weights --------------------------------------------------------------------------------------
@@ -311,6 +365,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert all(train_anchor(folder, anchor, one) for anchor in anchors)
     again = begin_anchors(folder, one, resume=True)
     assert again == anchors
+    more = one.model_copy(update={"anchors": one.anchors.model_copy(update={"games": 4, "doubling_games": 4})})
+    assert begin_anchors(folder, more, resume=True) == anchors  # more games may be asked for, other networks may not
+    other = one.model_copy(update={"anchors": one.anchors.model_copy(update={"seed": 2})})
+    with pytest.raises(TrainingError, match=r"anchors\.seed is 1, not 2"):
+        begin_anchors(folder, other, resume=True)
     games: list[int] = []
 
     def interrupted(_summary: Any) -> None:
@@ -356,6 +415,14 @@ def test_proxies_are_judged_and_a_search_uses_one(finished: Path, tmp_path: Path
     assert not run.run(told)
     again = ProxyRun(folder, finished, names, supernet=tmp_path / "supernet", resume=True)
     assert again.run(lambda number, total, *_: done.append(number)) and done == list(range(1, 31))
+    met = json.loads((finished / "anchors.json").read_text())
+    (finished / "anchors.json").write_text(json.dumps(met | {"kappa": met["kappa"] | {"pairs": 99}}))
+    ProxyRun(folder, finished, ["short"], resume=True)  # more games change nothing of what was measured
+    first, *rest = met["networks"]
+    (finished / "anchors.json").write_text(json.dumps(met | {"networks": [first | {"hash": "0"}, *rest]}))
+    with pytest.raises(TrainingError, match="holds a run with other settings: anchors is"):
+        ProxyRun(folder, finished, ["short"], resume=True)
+    (finished / "anchors.json").write_text(json.dumps(met))
     result = again.finish()
     assert [row["name"] for row in result["proxies"]] == names
     assert all(len(rows) == 6 for rows in result["foretold"].values())
@@ -373,6 +440,11 @@ def test_proxies_are_judged_and_a_search_uses_one(finished: Path, tmp_path: Path
         row |= {"networks": 12, "tau": 0.9 if row["name"] == "shared" else 0.7}
         row["fit"] = {**row["fit"], "slopes": [-100.0] * len(row["fit"]["slopes"])}
     path.write_text(json.dumps(values))
+    for kappa in (-3.0, 80.0):
+        (finished / "anchors.json").write_text(json.dumps(met | {"kappa": met["kappa"] | {"elo": kappa}}))
+        if kappa < 0:
+            with pytest.raises(ProxyError, match="a doubling of visits gained -3 Elo: time has no price"):
+                choose_proxy(folder)
     assert choose_proxy(folder).judged.name == "shared"
     chosen = choose_proxy(folder, "short")
     problem = GoProblem(chosen, tmp_path)
@@ -383,6 +455,11 @@ def test_proxies_are_judged_and_a_search_uses_one(finished: Path, tmp_path: Path
     gain = chosen.anchors.kappa * np.log2(problem.latencies.reference_ms / latency)
     assert measured.value == pytest.approx(elo + gain) and measured.latency_ms == latency
     assert problem.measure(choices, 2).value == measured.value
+
+    assert smallest(BASE, 9, TINY).channels == 4 and chosen.anchors.reference_ms_here == problem.latencies.reference_ms
+    problem.check(Limit(1e6))
+    with pytest.raises(ObjectiveError, match=r"no network keeps a limit of 1e-06 ms: the smallest of the space takes"):
+        problem.check(Limit(1e-6))
 
     def searched(where: Path) -> Any:
         search = begin_search(

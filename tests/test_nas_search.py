@@ -121,6 +121,26 @@ def test_repeats_are_charged_where_they_should_be() -> None:
         assert (search.progress.seconds > sum(known.values()) + 1) == (charged and search.progress.repeats > 0)
 
 
+def test_a_number_of_evaluations_is_never_exceeded(tmp_path: Path) -> None:
+    """Batches that do not divide the budget: the last is cut short, and given more the search goes on as if it had not been."""
+    problem = Sums()
+
+    def run(evaluations: int, folder: Path | None = None, charged: bool = False) -> Search:
+        strategy = make_strategy("random", problem.space, seed=3, batch=4)
+        budget = Budget(evaluations=evaluations)
+        search = Search(problem, strategy, budget, seed=2, folder=folder, charge_repeats=charged)
+        assert search.run()
+        return search
+
+    for evaluations in range(5, 10):
+        assert len(run(evaluations).progress.tried) == evaluations
+    assert len(run(5, tmp_path).progress.tried) == 5
+    grown, whole = run(9, tmp_path), run(9)
+    assert [one.measured.value for one in grown.progress.tried] == [one.measured.value for one in whole.progress.tried]
+    charged = run(30, charged=True).progress  # 10 different answers: a repeat counts, or it would never end
+    assert charged.charged == charged.proposals == len(charged.tried) + charged.repeats == 30
+
+
 def test_a_search_that_has_seen_everything_ends() -> None:
     problem = Sums()
     search = Search(problem, make_strategy("random", problem.space, seed=1), Budget(evaluations=1000))

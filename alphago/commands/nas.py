@@ -57,11 +57,16 @@ def search(
     budget: Annotated[
         str | None,
         typer.Option(
-            "--budget", help="Of what measurements cost, 12000s, 90m, 2h, or their number [default: 12000s; conv: 200]."
+            "--budget",
+            help="Of what measurements cost, 12000s, 90m, 2h, or their number [default: 12000s; conv: 200; go: 100].",
         ),
     ] = None,
     latency_limit: Annotated[
-        str | None, typer.Option("--latency-limit", help="Answers that take longer are none: 8ms, 500us.")
+        str | None,
+        typer.Option(
+            "--latency-limit",
+            help="Answers that take longer are none: 8ms, 500us; of the space go also hand, what the hand-made network takes.",
+        ),
     ] = None,
     table: TableOption = None,
     latency: Annotated[
@@ -83,6 +88,7 @@ def search(
         bool, typer.Option("--charge-repeats", help="What is proposed again costs the budget again.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Of everything random.", min=0)] = 0,
+    device: DeviceOption = "auto",
     out: Annotated[
         Path | None, typer.Option("--out", help="The run's folder [default: runs/nas-SPACE-STRATEGY].")
     ] = None,
@@ -99,15 +105,13 @@ def search(
 
     from alphago.commands.nas_plots import plot_search
     from alphago.commands.nas_progress import SearchScreen
-    from alphago.controller.nas.objective import parse_budget, parse_latency
+    from alphago.controller.nas.objective import parse_budget
     from alphago.controller.nas.runs import SearchSettings, begin_search, result_of, write_result
     from alphago.controller.nas.workers import worker_pool
 
-    limit_ms = None if latency_limit is None else parse_latency(latency_limit)
     folder = out or Path("runs") / f"nas-{space}-{strategy}"
-    asked = _asked(space, table, latency, layers, epochs, proxies_folder, proxy, folder)
-    if limit_ms is not None:
-        asked.check(limit_ms)
+    asked = _asked(space, table, latency, layers, epochs, proxies_folder, proxy, folder, device)
+    limit_ms = _limit_ms(latency_limit, asked)
     settings = _settings(
         SearchSettings,
         strategy=strategy,
@@ -207,6 +211,7 @@ def _asked(
     proxies: Path | None,
     proxy: str | None,
     folder: Path,
+    device: str,
 ) -> Asked:
     from alphago.messages import did_you_mean
 
@@ -224,7 +229,25 @@ def _asked(
             raise typer.BadParameter(f"is of the space {of}, not of {space}", param_hint=option)
     if space == "nasbench201":
         return nasbench201(table, latency)
-    return conv(layers, epochs) if space == "conv" else go_asked(proxies, proxy, folder)
+    return conv(layers, epochs) if space == "conv" else go_asked(proxies, proxy, folder, device)
+
+
+def _limit_ms(text: str | None, asked: Asked) -> float | None:
+    """The limit in milliseconds. Raises ObjectiveError."""
+    from alphago.controller.nas.objective import ObjectiveError, parse_latency
+
+    if text is None:
+        return None
+    if text == "hand":
+        if asked.hand_ms is None:
+            raise ObjectiveError(
+                "--latency-limit hand: no hand-made network was measured on this machine (the space go has one, measured "
+                "by alphago nas anchors); give a number with a unit, such as 8ms"
+            )
+        return asked.hand_ms
+    limit_ms = parse_latency(text)
+    asked.check(limit_ms)
+    return limit_ms
 
 
 def _settings(model: Any, **values: Any) -> Any:

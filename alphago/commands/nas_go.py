@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from alphago.commands.nas_progress import Stop
 from alphago.commands.nas_spaces import Asked
 from alphago.commands.train_options import (
     DeviceOption,
@@ -44,23 +45,6 @@ def _loaded(config: str) -> GoNasSettings:
     return configs.load(config, GoNasSettings)
 
 
-class _Stop:
-    """Hands Ctrl-C to whatever is under way."""
-
-    def __init__(self) -> None:
-        self._stop: Callable[[], None] = lambda: None
-        self.asked = False
-
-    def at(self, stop: Callable[[], None]) -> None:
-        self._stop = stop
-        if self.asked:
-            stop()
-
-    def __call__(self) -> None:
-        self.asked = True
-        self._stop()
-
-
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -91,7 +75,7 @@ def anchors(
     settings = _loaded(config)
     torch.set_num_threads(threads or usable_threads())
     chosen = begin_anchors(out, settings, resume=resume)
-    stop = _Stop()
+    stop = Stop()
     with stops(stop):
         for number, anchor in enumerate(chosen, 1):
             if is_trained(out, anchor):
@@ -277,21 +261,27 @@ def proxies(
     Console().print(table)
 
 
-def go_asked(proxies_folder: Path | None, proxy: str | None, folder: Path) -> Asked:
+def go_asked(proxies_folder: Path | None, proxy: str | None, folder: Path, device: str) -> Asked:
     """The problem of `alphago nas search --space go`."""
     from alphago.controller.go.objective import GoProblem
     from alphago.controller.go.proxies import ProxyError, choose_proxy
+    from alphago.controller.nas.objective import Limit
 
     if proxies_folder is None:
         raise ProxyError(
             "the space go needs --proxies FOLDER: first alphago nas anchors, then alphago nas proxies (docs/nas.md)"
         )
     chosen = choose_proxy(proxies_folder, proxy)
-    problem = GoProblem(chosen, folder)
+    problem = GoProblem(chosen, folder, _device(device))
     about = {
         "space": "go",
         "proxy": chosen.judged.name,
         "proxies": chosen.digest,
         "settings": chosen.anchors.settings.model_dump(mode="json"),
     }
-    return Asked(problem, about, "200", "factorised", 2, "Elo at equal time")
+    hand_ms = chosen.anchors.reference_ms_here
+
+    def check(limit_ms: float) -> None:
+        problem.check(Limit(limit_ms))
+
+    return Asked(problem, about, "100", "factorised", 2, "Elo at equal time", check, hand_ms)

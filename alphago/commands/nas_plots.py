@@ -11,7 +11,9 @@ import numpy as np
 from alphago.data.plots import new_figure, save_figure
 
 if TYPE_CHECKING:
+    from alphago.controller.nas.nasbench201 import Table
     from alphago.controller.nas.search import Progress
+    from alphago.controller.nas.study import Found
 
 
 def plot_search(progress: Progress, path: Path, *, value: str, title: str, limit_ms: float | None = None) -> None:
@@ -58,6 +60,36 @@ def plot_search(progress: Progress, path: Path, *, value: str, title: str, limit
     for axis in axes[0]:  # what failed to learn would squeeze all the rest into a line
         low, high = np.quantile(values, 0.05), values.max()
         axis.set_ylim(low - 0.3 * (high - low + 1e-9), high + 0.1 * (high - low + 1e-9))
+    save_figure(figure, path)
+
+
+def plot_study(
+    table: Table, found: Mapping[str, Found], budget: float, path: Path, *, columns: Mapping[str, str]
+) -> None:
+    """One PNG: the mean accuracy of the answers that rows' runs would give at every moment, a part for each column.
+
+    Args:
+        found: what the runs of each row found, by its name.
+        columns: of the table, with what they are called.
+
+    Raises:
+        NoPlots: without matplotlib. GameDataError: it cannot be written.
+    """
+    figure, axes = new_figure(1, len(columns))
+    seconds = np.linspace(0, budget, 60)[1:]
+    for axis, (column, title) in zip(axes[0], columns.items(), strict=True):
+        values = table[column]
+        lowest = []
+        for name, one in found.items():
+            answers = np.stack([one.answers_at(moment) for moment in seconds])
+            known = (answers >= 0).all(axis=1)  # a mean is of all runs or none
+            means = np.where(known, values[np.maximum(answers, 0)].mean(axis=1), np.nan)
+            axis.plot(seconds, means, linewidth=1, label=name)
+            lowest += [means[moment] for moment in np.flatnonzero(known & (seconds >= budget / 8))[:1]]
+        axis.axhline(values.max(), color="grey", linewidth=0.8, linestyle="--", label="best cell")
+        axis.set_ylim(min(lowest, default=values.min()) - 0.1, None)
+        axis.set(title=title, xlabel="simulated seconds", ylabel="test accuracy of the answer, %")
+    axes[0][0].legend(fontsize=8)
     save_figure(figure, path)
 
 

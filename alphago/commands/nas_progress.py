@@ -43,17 +43,17 @@ class SearchScreen(Screen):
         if done > self._logged:
             self._log(progress)
             self._logged = done
-        spent, total = float(done), float(self._budget.evaluations or 0)
+        spent, total = float(progress.charged), float(self._budget.evaluations or 0)
         if self._budget.seconds is not None:
             spent, total = progress.seconds, self._budget.seconds
         now = time.monotonic()
-        if done <= progress.recorded and not self._budget.is_spent(done, progress.seconds):
+        over = self._budget.is_spent(progress.charged, progress.seconds)
+        if done <= progress.recorded and not over:
             self._began = (now, spent)  # so far it only repeats its journal
             return
         began, before = self._began or (now, 0.0)
         left = (now - began) / max(1e-9, spent - before) * max(0.0, total - spent) if spent > before else 0.0
         self._began = (began, before)
-        over = self._budget.is_spent(done, progress.seconds)
         text = self._text(progress)
         if sys.stderr.isatty() and "MAKELEVEL" not in os.environ:
             self.tell(int(min(spent, total)), int(total), left, text)
@@ -87,3 +87,21 @@ class SearchScreen(Screen):
             values["search/best"] = progress.best.measured.value
         values |= {f"strategy/{name}": progress.numbers[name] for name in _STRATEGY if name in progress.numbers}
         self.log(len(progress.tried), values)
+
+
+class Stop:
+    """Hands Ctrl-C to whatever is under way, and to what begins after it."""
+
+    def __init__(self) -> None:
+        self._stop: Callable[[], None] = lambda: None
+        self.asked = False
+
+    def at(self, stop: Callable[[], None]) -> None:
+        """From now on this is what is stopped."""
+        self._stop = stop
+        if self.asked:
+            stop()
+
+    def __call__(self) -> None:
+        self.asked = True
+        self._stop()

@@ -31,6 +31,8 @@ class Asked:
     """What the value is, for people."""
     check: Callable[[float], None] = field(default=lambda limit_ms: None)
     """Raises where no answer can keep a latency limit, as far as that is known."""
+    hand_ms: float | None = None
+    """Milliseconds of the network that a person made, where there is one and it was measured on this machine."""
 
 
 def nasbench201(table: Path | None, latency: str | None) -> Asked:

@@ -6,10 +6,11 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alphago.commands.nas_progress import Stop
 from alphago.commands.nas_spaces import open_table
 from alphago.commands.train_options import JsonOption, stops
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from alphago.controller.nas.comparison import Outcome
     from alphago.controller.nas.conv_study import Examined
     from alphago.controller.nas.search import Progress
+    from alphago.controller.nas.study import Found
 
 
 def study(
@@ -30,6 +32,9 @@ def study(
     budget: Annotated[str, typer.Option("--budget", help="Simulated seconds of a run.")] = "12000s",
     seed: Annotated[int, typer.Option("--seed", help="Of the first run.", min=0)] = 0,
     out: Annotated[Path | None, typer.Option("--out", help="A file for the rows as JSON.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="A PNG: the rows without a limit, over simulated seconds.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Repeat the published comparison on NAS-Bench-201: searches see 12-epoch accuracies of CIFAR-10, pay the seconds of training,
@@ -39,8 +44,9 @@ def study(
     """
     import torch
 
-    from alphago.controller.nas.comparison import ComparisonError, outcome_of, rows_named, verdict
-    from alphago.controller.nas.nasbench201 import LATENCY, SYNTHETIC
+    from alphago.commands.nas_plots import plot_study
+    from alphago.controller.nas.comparison import DATA_SETS, ComparisonError, outcome_of, rows_named, verdict
+    from alphago.controller.nas.nasbench201 import BUDGET_SECONDS, JUDGED, LATENCY
     from alphago.controller.nas.objective import parse_budget
     from alphago.files import write_atomically
 
@@ -52,48 +58,61 @@ def study(
     if LATENCY not in found.columns:
         if row and any(one.limit_ms is not None for one in wanted):
             raise ComparisonError(f"{found.name}: no column {LATENCY}, which the rows with a limit need")
+        left_out = [one.name for one in wanted if one.limit_ms is not None]
         wanted = [one for one in wanted if one.limit_ms is None]
+        if left_out:
+            print(f"without {', '.join(left_out)}: {found.name} has no column {LATENCY}", file=sys.stderr)
     torch.set_num_threads(1)
-    is_real = found.name != SYNTHETIC and spend.seconds == 12_000
+    is_real = not found.is_synthetic and spend.seconds == BUDGET_SECONDS
     outcomes: dict[str, Outcome] = {}
+    unlimited: dict[str, Found] = {}
     for number, one in enumerate(wanted, 1):
         print(f"row {number} of {len(wanted)}: {one.what}, {runs:,} runs", file=sys.stderr, flush=True)
         started = time.monotonic()
-        outcomes[one.name] = outcome_of(
-            one, found, one.run(found, runs, seed, spend.seconds), time.monotonic() - started
-        )
+        answers = one.run(found, runs, seed, spend.seconds)
+        outcomes[one.name] = outcome_of(one, found, answers, time.monotonic() - started)
+        if one.limit_ms is None:
+            unlimited[one.name] = answers
     verdicts = {name: verdict(outcome, outcomes) if is_real else "" for name, outcome in outcomes.items()}
     rows = [{**outcome.to_dict(), "verdict": verdicts[name]} for name, outcome in outcomes.items()]
-    result = {"table": found.name, "table_hash": found.digest, "seed": seed, "budget": spend.seconds, "rows": rows}
+    result = {"table": found.name, "table_hash": found.digest, "synthetic": found.is_synthetic}
+    result |= {"seed": seed, "budget": spend.seconds, "rows": rows}
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, (json.dumps(result, indent=1) + "\n").encode(), ComparisonError)
+    if plot is not None and unlimited:
+        plot.parent.mkdir(parents=True, exist_ok=True)
+        columns = dict(zip(JUDGED, DATA_SETS, strict=True))
+        plot_study(found, unlimited, spend.seconds, plot, columns=columns)
     if as_json:
         print(json.dumps(result))
         return
     from rich.console import Console
 
-    if found.name == SYNTHETIC:
+    if found.is_synthetic:
         print(
-            "the synthetic table: made by rule, nothing is measured; --table names the real one (docs/nas.md)",
+            f"{found.name}: made by rule, nothing is measured; --table names the real one (docs/nas.md)",
             file=sys.stderr,
         )
-    Console().print(_table(list(outcomes.values()), verdicts))
+    Console().print(_table(list(outcomes.values())))
+    for name, text in verdicts.items():
+        if text:
+            print(f"{name}: {text}")
 
 
-def _table(outcomes: list[Outcome], verdicts: dict[str, str]) -> RichTable:
+def _table(outcomes: list[Outcome]) -> RichTable:
     from rich.table import Table as RichTable
 
     from alphago.controller.nas.comparison import DATA_SETS
     from alphago.controller.nas.nasbench201 import JUDGED
 
     table = RichTable(title="Test accuracy of the answers, %: mean +- deviation of single runs", title_justify="left")
-    for name in ("row", *DATA_SETS, "cells", "s", "verdict"):
-        table.add_column(name, justify="left" if name in ("row", "verdict") else "right")
+    for name in ("row", *DATA_SETS, "cells", "s"):
+        table.add_column(name, justify="left" if name == "row" else "right")
     for one in outcomes:
         shown = dict(zip(one.row.columns, zip(one.means, one.deviations, strict=True), strict=True))
         cells = [f"{shown[c][0]:.2f} +-{shown[c][1]:.2f}" if c in shown else "" for c in JUDGED]
-        table.add_row(one.row.name, *cells, f"{one.evaluations:.0f}", f"{one.seconds:.0f}", verdicts[one.row.name])
+        table.add_row(one.row.name, *cells, f"{one.evaluations:.0f}", f"{one.seconds:.0f}")
     return table
 
 
@@ -136,16 +155,9 @@ def study_conv(
     def test_told(one: Examined) -> None:
         print(f"{one.name}, seed {one.seed}: test error {100 * one.error:.2f} %", file=sys.stderr, flush=True)
 
-    current: list[Any] = []
-
-    def stop() -> None:
-        for end in current[-1:]:
-            end()
-
+    stop = Stop()
     with worker_pool(workers) as pool, stops(stop):
-        found = run_conv_study(
-            out, asked, executor=pool, on_batch=batch_told, on_test=test_told, stopping=current.append
-        )
+        found = run_conv_study(out, asked, executor=pool, on_batch=batch_told, on_test=test_told, stopping=stop.at)
     if found is None:
         print("stopped; the same command goes on", file=sys.stderr)
         raise KeyboardInterrupt

@@ -91,10 +91,16 @@ def _mflop(architecture: Residual, size: int) -> float:
 
 
 def begin_anchors(folder: Path, settings: GoNasSettings, *, resume: bool) -> list[Anchor]:
-    """Make the folder, or find that the one that is there is of these very settings. Raises TrainingError, SpaceError."""
+    """Make the folder, or find that the one that is there is of these settings, but for how many games are played: more may be
+    asked for later. Raises TrainingError, SpaceError."""
     anchors = choose_anchors(settings)
-    begin_folder(folder, {"stage": STAGE, "settings": settings.model_dump(mode="json")}, resume=resume)
+    begin_folder(folder, {"stage": STAGE, "settings": of_networks(settings)}, resume=resume)
     return anchors
+
+
+def of_networks(settings: GoNasSettings) -> dict[str, Any]:
+    """What the networks of a folder depend on: all settings but how many games are played."""
+    return settings.model_dump(mode="json", exclude={"anchors": {"games", "neighbours", "doubling_games"}})
 
 
 # --- training ---------------------------------------------------------------------------------------------------------------
@@ -145,9 +151,16 @@ def train_anchor(
 # --- matches ----------------------------------------------------------------------------------------------------------------
 
 
-def sides_of(folder: Path, anchors: Sequence[Anchor]) -> list[Side]:
-    """The anchors as sides of matches."""
-    return [parse_side(f"{anchor.name}={network_of(folder, anchor.name)}@max") for anchor in anchors]
+def sides_of(folder: Path, anchors: Sequence[Anchor], settings: GoNasSettings) -> list[Side]:
+    """The anchors as sides of matches, in the precision in which latencies are measured."""
+    options = _options(settings)
+    text = "@max" if not options else f"@max:{options}"
+    return [parse_side(f"{anchor.name}={network_of(folder, anchor.name)}{text}") for anchor in anchors]
+
+
+def _options(settings: GoNasSettings) -> str:
+    precision = settings.latency.precision
+    return "" if precision == "auto" else f"precision={precision}"
 
 
 def play_anchors(
@@ -180,7 +193,7 @@ def play_anchors(
             on_game(summary)
 
     play_ladder(
-        sides_of(folder, anchors),
+        sides_of(folder, anchors, settings),
         folder / "matches",
         a.games,
         neighbours=a.neighbours,
@@ -196,11 +209,11 @@ def play_anchors(
     )
     chosen = doubled(anchors, settings)
     for number, anchor in enumerate(chosen, 1):
-        file = network_of(folder, anchor.name)
+        file, more = network_of(folder, anchor.name), f",{_options(settings)}".rstrip(",")
         match = Match(
             match_settings(
-                a=f"{anchor.name}-twice={file}@max:simulations={2 * a.simulations}",
-                b=f"{anchor.name}={file}@max:simulations={a.simulations}",
+                a=f"{anchor.name}-twice={file}@max:simulations={2 * a.simulations}{more}",
+                b=f"{anchor.name}={file}@max:simulations={a.simulations}{more}",
                 size=settings.size,
                 komi=a.komi,
                 seed=a.seed,
@@ -321,10 +334,18 @@ class Anchors:
 
     folder: Path
     settings: GoNasSettings
+    machine: dict[str, Any]
+    """That latencies were measured on."""
     reference_ms: float
+    """Of the hand-made network there."""
     kappa: float
     full: Judged
     networks: list[dict[str, Any]]
+
+    @property
+    def reference_ms_here(self) -> float | None:
+        """The hand-made network's milliseconds, if they were measured on this very machine."""
+        return self.reference_ms if self.machine == machine(self.settings.latency) else None
 
     def architecture(self, row: Mapping[str, Any]) -> Residual:
         """Of one of `networks`."""
@@ -341,6 +362,7 @@ def read_anchors(folder: Path) -> Anchors:
         return Anchors(
             folder,
             GoNasSettings.model_validate(found["settings"]),
+            dict(found["machine"]),
             float(found["reference_ms"]),
             float(found["kappa"]["elo"]),
             Judged.from_dict(found["full"]),

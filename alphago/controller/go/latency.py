@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +17,10 @@ import numpy as np
 
 from alphago.controller.go.settings import LatencySettings
 from alphago.errors import AlphaGoError
+from alphago.files import write_atomically
 from alphago.nets.architecture import Residual
 from alphago.nets.evaluator import Evaluator
+from alphago.nets.int8 import CACHE_VARIABLE
 from alphago.nets.modules import build
 from alphago.nets.runtimes import choose, make_evaluators
 
@@ -52,16 +55,35 @@ def _processor() -> str:
     return found or platform.processor() or platform.machine()
 
 
-def _evaluator(architecture: Residual, size: int, settings: LatencySettings) -> Callable[[], float]:
-    """What evaluates a batch of an untrained network and returns the seconds."""
-    (evaluator,) = make_evaluators(
-        build(architecture),
-        size,
-        settings.batch,
-        runtime=settings.runtime,
-        precision=settings.precision,
-        threads=settings.threads,
-    )
+Timer = Callable[[], float]
+"""Evaluates a batch of an untrained network; the seconds that it took."""
+
+
+@contextlib.contextmanager
+def _nothing_kept() -> Iterator[None]:
+    """The few int8 networks that are kept on disk are those that somebody plays with: untrained ones would drive them out."""
+    before = os.environ.get(CACHE_VARIABLE)
+    os.environ[CACHE_VARIABLE] = ""
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[CACHE_VARIABLE]
+        else:
+            os.environ[CACHE_VARIABLE] = before
+
+
+def timer_of(architecture: Residual, size: int, settings: LatencySettings) -> Timer:
+    """A network ready to be timed; in int8 that takes seconds. Raises NetworkError."""
+    with _nothing_kept():
+        (evaluator,) = make_evaluators(
+            build(architecture),
+            size,
+            settings.batch,
+            runtime=settings.runtime,
+            precision=settings.precision,
+            threads=settings.threads,
+        )
     found: Evaluator = evaluator
     planes, globals_ = found.buffers()
     random = np.random.default_rng(0)
@@ -77,21 +99,19 @@ def _evaluator(architecture: Residual, size: int, settings: LatencySettings) -> 
     return run
 
 
-def measure_ms(architecture: Residual, size: int, settings: LatencySettings) -> float:
-    """Milliseconds of a batch: the median of `settings.repeats`. Raises NetworkError."""
-    run = _evaluator(architecture, size, settings)
+def median_ms(timer: Timer, repeats: int) -> float:
+    """Milliseconds of a batch: the median."""
     for _ in range(_WARM_UP):
-        run()
-    return 1e3 * float(np.median([run() for _ in range(settings.repeats)]))
+        timer()
+    return 1e3 * float(np.median([timer() for _ in range(repeats)]))
 
 
-def measure_ratio(architecture: Residual, reference: Residual, size: int, settings: LatencySettings) -> float:
-    """How many times as long as the reference a network takes: the median of ratios of measurements that follow one another."""
-    ours, theirs = _evaluator(architecture, size, settings), _evaluator(reference, size, settings)
+def ratio(ours: Timer, theirs: Timer, repeats: int) -> float:
+    """How many times as long one takes as the other: the median of ratios of measurements that follow one another."""
     for _ in range(_WARM_UP):
         ours()
         theirs()
-    return float(np.median([ours() / theirs() for _ in range(settings.repeats)]))
+    return float(np.median([ours() / theirs() for _ in range(repeats)]))
 
 
 class Latencies:
@@ -100,16 +120,26 @@ class Latencies:
     Args:
         reference: measured in the first place; every other network's is its ratio to this one's, times it.
         folder: of the file; None: nothing is kept.
+        reference_ms: of the reference, where it was measured before on this very machine; None: it is measured.
 
     Raises:
         LatencyError: the file is damaged.
     """
 
-    def __init__(self, reference: Residual, size: int, settings: LatencySettings, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        reference: Residual,
+        size: int,
+        settings: LatencySettings,
+        folder: Path | None = None,
+        *,
+        reference_ms: float | None = None,
+    ) -> None:
         self.reference, self.size, self.settings = reference, size, settings
         self._path = None if folder is None else folder / LATENCIES
         self._machine = json.dumps(machine(settings), sort_keys=True)
-        self._known: dict[str, float] = {}
+        self._timer: Timer | None = None
+        self._known: dict[str, float] = {} if reference_ms is None else {self._key(reference): reference_ms}
         if self._path is not None and self._path.exists():
             self._read(self._path)
 
@@ -118,15 +148,26 @@ class Latencies:
         """Of the reference."""
         key = self._key(self.reference)
         if key not in self._known:
-            self._note(key, measure_ms(self.reference, self.size, self.settings))
+            self._note(key, median_ms(self._reference_timer(), self.settings.repeats))
         return self._known[key]
 
     def of(self, architecture: Residual) -> float:
         """Milliseconds of a batch."""
         base, key = self.reference_ms, self._key(architecture)
         if key not in self._known:
-            self._note(key, base * measure_ratio(architecture, self.reference, self.size, self.settings))
+            ours = timer_of(architecture, self.size, self.settings)
+            self._note(key, base * ratio(ours, self._reference_timer(), self.settings.repeats))
         return self._known[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the reference's timer, which belongs to its process."""
+        return {**self.__dict__, "_timer": None}
+
+    def _reference_timer(self) -> Timer:
+        """Made once: in int8 it takes longer than all measurements with it."""
+        if self._timer is None:
+            self._timer = timer_of(self.reference, self.size, self.settings)
+        return self._timer
 
     def _key(self, architecture: Residual) -> str:
         text = f"{architecture.model_dump_json()} {self.size} {self._machine}"
@@ -155,4 +196,4 @@ class Latencies:
             except (ValueError, KeyError, TypeError) as error:
                 raise LatencyError(f"{path}:{number}: damaged latency: {error}") from None
         if whole != data:
-            path.write_bytes(whole)
+            write_atomically(path, whole, LatencyError)

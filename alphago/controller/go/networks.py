@@ -52,6 +52,15 @@ def go_space(
     return space
 
 
+def smallest(base: Residual, size: int, options: Mapping[str, tuple[Any, ...]] | None = None) -> Residual:
+    """The cheapest network of a `go_space`."""
+    chosen = dict(OPTIONS if options is None else options)
+    value = {name: min(values, key=functools.partial(_rank, name)) for name, values in chosen.items()}
+    kinds = chosen.get("block", (base.block,))
+    found = [architecture_of({**value, "block": kind}, base) for kind in kinds]
+    return min(found, key=lambda a: multiply_adds_of(a, size))
+
+
 def _rank(name: str, value: Any) -> float:
     """Order of a decision's options by what they cost."""
     if name in ("pool_every", "squeeze"):

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from alphago.controller.go.latency import Latencies
-from alphago.controller.go.networks import architecture_of, multiply_adds_of
+from alphago.controller.go.networks import architecture_of, multiply_adds_of, smallest
 from alphago.controller.go.proxies import Chosen, features_of, open_supernet
 from alphago.controller.go.supernet import Supernet
-from alphago.controller.nas.objective import Measured
+from alphago.controller.nas.objective import Limit, Measured, ObjectiveError
 from alphago.controller.nas.space import Choices
 from alphago.nets.architecture import Residual
 from alphago.nets.modules import build
@@ -39,7 +39,10 @@ class GoProblem:
         self.chosen, self._device = chosen, device
         self.settings = chosen.anchors.settings
         self.space = self.settings.space()
-        self.latencies = Latencies(self.settings.reference, self.settings.size, self.settings.latency, folder)
+        known = chosen.anchors.reference_ms_here
+        self.latencies = Latencies(
+            self.settings.reference, self.settings.size, self.settings.latency, folder, reference_ms=known
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the space, whose constraint is a function of its own: the worker process makes it anew."""
@@ -64,6 +67,18 @@ class GoProblem:
     def latency_ms(self, choices: Choices) -> float:
         """See `alphago.controller.nas.objective.Timed`."""
         return self.latencies.of(self.architecture(choices))
+
+    def check(self, limit: Limit) -> None:
+        """Raises ObjectiveError where even the smallest network breaks the limit. Takes some seconds, keeps nothing."""
+        settings = self.settings
+        known = Latencies(
+            settings.reference, settings.size, settings.latency, reference_ms=self.chosen.anchors.reference_ms_here
+        )
+        fastest = known.of(smallest(settings.reference, settings.size, settings.options or None))
+        if fastest > limit.latency_ms:
+            raise ObjectiveError(
+                f"no network keeps a limit of {limit.latency_ms:g} ms: the smallest of the space takes {fastest:.3g} ms"
+            )
 
     def measure(self, choices: Choices, seed: int) -> Measured:
         """Ask the proxy. The same network always gets the same weights and examples: the seed changes nothing."""

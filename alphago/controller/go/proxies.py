@@ -19,8 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from alphago.controller.go.anchors import FILE as ANCHORS
-from alphago.controller.go.anchors import HAND_MADE, Anchors, read_anchors
+from alphago.controller.go.anchors import HAND_MADE, Anchors, of_networks, read_anchors
 from alphago.controller.go.elo import EloError, Judged, judge
 from alphago.controller.go.learning import FEATURES, learn_briefly
 from alphago.controller.go.networks import multiply_adds_of
@@ -132,7 +131,7 @@ class ProxyRun:
                 raise ProxyError("the proxy shared needs --supernet FOLDER: alphago nas supernet makes one")
             self._supernet = open_supernet(supernet, self.anchors.settings, device)
         self._supernet_folder = supernet
-        wanted = {"settings": {"anchors": digest(anchors / ANCHORS)}, "stage": STAGE}
+        wanted = {"settings": {"anchors": _networks_of(self.anchors)}, "stage": STAGE}
         begin_folder(folder, wanted, resume=resume)
         self._known = _read(folder / _JOURNAL)
         self._stop = False
@@ -213,7 +212,7 @@ def choose_proxy(folder: Path, name: str | None = None) -> Chosen:
     """The proxy of a name, or the one with the best rank correlation of those that may be used.
 
     Raises:
-        ProxyError: none was judged, there is no such one, or it is refused; says why.
+        ProxyError: none was judged, there is no such one, or it is refused; says why. The anchors' matches give time no price.
     """
     path = folder / FILE
     try:
@@ -249,8 +248,20 @@ def choose_proxy(folder: Path, name: str | None = None) -> Chosen:
         chosen = judged[name]
         if chosen.refusal is not None:
             raise ProxyError(f"the proxy {name} is refused: {chosen.refusal} (tau: {rest})")
-    place = None if supernet is None else Path(supernet)
-    return Chosen(chosen, read_anchors(anchors), place, digest(path), hand[chosen.name])
+    place, met = None if supernet is None else Path(supernet), read_anchors(anchors)
+    if met.kappa <= 0:
+        raise ProxyError(
+            f"{anchors}: a doubling of visits gained {met.kappa:+.0f} Elo: time has no price by these matches; let more be played "
+            f"(anchors.doubling_games, then alphago nas anchors --resume)"
+        )
+    return Chosen(chosen, met, place, digest(path), hand[chosen.name])
+
+
+def _networks_of(anchors: Anchors) -> str:
+    """16 hexadecimal digits that stand for the anchors' networks and what they learned from, not for their games: there may be
+    more of them one day, and what proxies measure stays what it is."""
+    networks = [[row["name"], row["hash"]] for row in anchors.networks]
+    return hashlib.sha256(json.dumps([of_networks(anchors.settings), networks]).encode()).hexdigest()[:16]
 
 
 def digest(path: Path) -> str:

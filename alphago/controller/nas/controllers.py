@@ -115,12 +115,24 @@ class LstmController(_Controller):
     Args:
         hidden: units.
         scale: standard deviation of the first output weights; small ones begin with every option alike.
+        bias_rate: how many times as far the biases of the outputs move in an update. They are the logits of a factorised
+            controller; the rest of the LSTM adds what depends on what.
         replicas: controllers side by side.
         seed: of the first weights.
     """
 
-    def __init__(self, space: Space, *, hidden: int = 32, scale: float = 0.1, replicas: int = 1, seed: int = 0) -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        hidden: int = 32,
+        scale: float = 0.1,
+        bias_rate: float = 1.0,
+        replicas: int = 1,
+        seed: int = 0,
+    ) -> None:
         super().__init__(space, replicas)
+        self._bias_rate = bias_rate
         r, turns = replicas, len(space.widths)
         tokens = 1 + sum(space.widths)
         with torch.random.fork_rng(devices=[]):
@@ -156,7 +168,7 @@ class LstmController(_Controller):
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c)
         held = {**held, turn: h} if self.links else held
-        logits = self._times(h, self.heads[:, turn], contexts) + self.head_bias[contexts, turn]
+        logits = self._times(h, self.heads[:, turn], contexts) + self._bias_rate * self.head_bias[contexts, turn]
         if turn in self.links:
             target, source = self.links[turn]
             both = self._times(held[source], self.link_source, contexts) + self._times(
@@ -180,13 +192,13 @@ CONTROLLERS: Final = ("factorised", "lstm")
 
 
 def make_controller(
-    name: str, space: Space, *, replicas: int = 1, seed: int = 0, hidden: int = 32
+    name: str, space: Space, *, replicas: int = 1, seed: int = 0, hidden: int = 32, bias_rate: float = 1.0
 ) -> FactorisedController | LstmController:
-    """A controller by its name. Raises SpaceError."""
+    """A controller by its name; the last two are an LSTM's. Raises SpaceError."""
     if name == "factorised":
         return FactorisedController(space, replicas=replicas)
     if name == "lstm":
-        return LstmController(space, hidden=hidden, replicas=replicas, seed=seed)
+        return LstmController(space, hidden=hidden, bias_rate=bias_rate, replicas=replicas, seed=seed)
     raise SpaceError(f"unknown controller {name!r}: one of {', '.join(CONTROLLERS)}")
 
 

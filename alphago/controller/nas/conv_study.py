@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from alphago.controller.nas.convolutional import ConvProblem, child_parameters, errors_of, hand_made
 from alphago.controller.nas.objective import Budget
 from alphago.controller.nas.runs import SearchSettings, begin_search, result_of, write_result
-from alphago.controller.nas.search import Progress, SearchError
+from alphago.controller.nas.search import Progress, SearchError, whole_workers
 from alphago.files import write_atomically
 
 TESTED: Final = "tested.json"
@@ -94,7 +94,7 @@ def run_conv_study(
         size = child_parameters(answers[REINFORCE]["layers"])
         made = {"layers": hand_made(size, study.layers), "validation": None}
         for name, one in {**answers, HAND_MADE: made}.items():
-            tested = _tested(folder, study, name, seed, one)
+            tested = _tested(folder, study, name, seed, one, executor)
             found.append(tested)
             if on_test is not None:
                 on_test(tested)
@@ -135,7 +135,9 @@ def _searched(
     return {"layers": problem.space.value(best.choices), "validation": best.measured.more["accuracy"]}
 
 
-def _tested(folder: Path, study: ConvStudy, name: str, seed: int, one: dict[str, Any]) -> Examined:
+def _tested(
+    folder: Path, study: ConvStudy, name: str, seed: int, one: dict[str, Any], executor: Executor | None
+) -> Examined:
     """Test a network, or read what is known of it."""
     path = folder / f"{name}-{seed}" / TESTED
     layers = one["layers"]
@@ -148,7 +150,8 @@ def _tested(folder: Path, study: ConvStudy, name: str, seed: int, one: dict[str,
         if known.layers == layers and len(known.errors) == study.trainings:
             return known
     path.parent.mkdir(parents=True, exist_ok=True)
-    errors = errors_of(layers, study.trainings, epochs=study.epochs).tolist()
+    with whole_workers():
+        errors = errors_of(layers, study.trainings, epochs=study.epochs, executor=executor).tolist()
     tested = Examined(name, seed, child_parameters(layers), tuple(errors), layers, one["validation"])
     write_atomically(path, (json.dumps(asdict(tested)) + "\n").encode(), SearchError)
     return tested

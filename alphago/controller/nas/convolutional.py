@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import Any, Final
 
 import numpy as np
@@ -146,11 +147,22 @@ def train_child(layers: list[dict[str, Any]], seed: int, *, epochs: int = EPOCHS
     return np.array(found)
 
 
-def errors_of(layers: list[dict[str, Any]], count: int, *, epochs: int = EPOCHS) -> NDArray[np.float64]:
-    """Shares of the test images that a child gets wrong, [count], after as many trainings (seeds 0, 1, ...) like a search's."""
+def errors_of(
+    layers: list[dict[str, Any]], count: int, *, epochs: int = EPOCHS, executor: Executor | None = None
+) -> NDArray[np.float64]:
+    """Shares of the test images that a child gets wrong, [count], after as many trainings (seeds 0, 1, ...) like a search's.
+
+    Args:
+        executor: where it is trained; None: here.
+    """
+    if executor is None:
+        return np.array([_error(layers, seed, epochs) for seed in range(count)])
+    return np.array(list(executor.map(_error, [layers] * count, range(count), [epochs] * count)))
+
+
+def _error(layers: list[dict[str, Any]], seed: int, epochs: int) -> float:
     parts = digits()
-    children = (trained_child(layers, seed, *parts["learn"], epochs=epochs) for seed in range(count))
-    return np.array([1 - accuracy(child, *parts["test"]) for child in children])
+    return 1 - accuracy(trained_child(layers, seed, *parts["learn"], epochs=epochs), *parts["test"])
 
 
 @torch.no_grad()

@@ -34,6 +34,8 @@ SECONDS: Final = "train_seconds_12ep"
 LATENCY: Final = "latency_ms_gold_6226"
 """Milliseconds of an inference on a server's processor (Intel Xeon Gold 6226)."""
 SYNTHETIC: Final = "the synthetic table"
+MADE_UP: Final = "synthetic"
+"""A column of a table that is made by rule: so a file of it says what it is."""
 JUDGED: Final = ("cifar10_test_200ep", "cifar100_test_200ep", "imagenet16_test_200ep")
 """Percent; never seen by a search."""
 
@@ -72,6 +74,11 @@ class Table:
         if column not in self.columns:
             raise TableError(f"{self.name}: no column {column!r}; there are {', '.join(self.columns)}")
         return self.columns[column]
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether it is made by rule: nothing in it was measured."""
+        return MADE_UP in self.columns
 
     @property
     def digest(self) -> str:
@@ -113,7 +120,11 @@ def load_table(path: Path) -> Table:
     if not seen.all():
         first = cell_of(list(all_choices())[int(np.argmin(seen))])
         raise TableError(f"{path}: {CELLS - int(seen.sum()):,} of {CELLS:,} cells are missing, such as {first}")
-    return Table(path.name, dict(zip(names, data, strict=True)))
+    table = Table(path.name, dict(zip(names, data, strict=True)))
+    if SECONDS in names and table[SECONDS].min() <= 0:  # a budget of seconds would never be spent
+        first = cell_of(list(all_choices())[int(table[SECONDS].argmin())])
+        raise TableError(f"{path}: {SECONDS} of {first} is {table[SECONDS].min():g}, expected more than 0")
+    return table
 
 
 def save_table(path: Path, table: Table) -> None:
@@ -165,6 +176,7 @@ def synthetic_table(seed: int = 0) -> Table:
         return found
 
     columns = {
+        MADE_UP: np.ones(CELLS),
         REWARD: measured(1.6, 82.0, 0.8),
         SECONDS: seconds.astype(np.float64),
         JUDGED[0]: measured(1.0, 93.0, 0.15),

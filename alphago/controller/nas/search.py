@@ -6,6 +6,7 @@ it is known; a search that is killed begins anew, finds its measurements in the 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -53,6 +54,8 @@ class Progress:
     proposals: int = 0
     repeats: int = 0
     """Proposals that were known already."""
+    charged: int = 0
+    """Evaluations on the count that the budget keeps: measurements, and repeats where these are charged."""
     seconds: float = 0.0
     """On the clock that the budget counts."""
     best: Tried | None = None
@@ -88,7 +91,7 @@ class Search:
         seed: measurement n gets a seed made of it and n.
         folder: of the journal; None: nothing is kept, and nothing resumed.
         executor: where measurements run; None: here. What is found does not depend on it.
-        charge_repeats: a proposal that is known already costs the budget what it cost before.
+        charge_repeats: a proposal that is known already costs the budget what it cost before, or counts as an evaluation.
     """
 
     def __init__(
@@ -124,14 +127,15 @@ class Search:
         """
         progress, idle = self.progress, 0
         with _Appending(self._folder) as journal:
-            while not self.budget.is_spent(len(progress.tried), progress.seconds):
+            while not self.budget.is_spent(progress.charged, progress.seconds):
                 if self._stop:
                     return False
                 asked = self.strategy.ask()
-                before = len(progress.tried)
+                before = progress.charged, progress.seconds
                 rewards = [self._reward(one) for one in self._measured(asked, journal)]
-                progress.numbers = self.strategy.tell(rewards)
-                idle = 0 if len(progress.tried) > before or self._charge_repeats else idle + 1
+                if len(rewards) == len(asked):  # else the budget ended within the batch, and so does the search
+                    progress.numbers = self.strategy.tell(rewards)
+                idle = 0 if (progress.charged, progress.seconds) != before else idle + 1
                 if on_batch is not None:
                     on_batch(progress)
                 if idle >= PATIENCE:
@@ -142,8 +146,13 @@ class Search:
         return True
 
     def _measured(self, asked: Sequence[Choices], journal: IO[str] | None) -> Iterator[Tried]:
-        """What is known of every proposal, in order; what is not is measured, at the same time where there are workers."""
+        """What is known of every proposal, in order; what is not is measured, at the same time where there are workers.
+
+        Proposals that a budget of so many evaluations does not pay for any more are left out.
+        """
         keys = [self.problem.key(choices) for choices in asked]
+        keys = keys[: self._affordable(keys)]
+        asked = asked[: len(keys)]
         fresh: dict[str, Choices] = {}
         for key, choices in zip(keys, asked, strict=True):
             if key not in self._known:
@@ -157,8 +166,22 @@ class Search:
             else:
                 self.progress.repeats += 1
                 if self._charge_repeats:
+                    self.progress.charged += 1
                     self.progress.seconds += one.measured.seconds
             yield one
+
+    def _affordable(self, keys: Sequence[str]) -> int:
+        """How many of these proposals, from the first, the budget's number of evaluations pays for."""
+        if self.budget.evaluations is None:
+            return len(keys)
+        left, new = self.budget.evaluations - self.progress.charged, set[str]()
+        for number, key in enumerate(keys):
+            costs = self._charge_repeats or not (key in self._known or key in new)
+            if costs and left == 0:
+                return number
+            left -= costs
+            new.add(key)
+        return len(keys)
 
     def _measure_all(self, fresh: dict[str, Choices], journal: IO[str] | None) -> None:
         jobs = [
@@ -195,17 +218,14 @@ class Search:
         if self._executor is None or not jobs:
             yield from (_attempt(self.problem, *job) for job in jobs)
             return
-        try:
+        with whole_workers():
             yield from self._executor.map(_attempt, *zip(*[(self.problem, *job) for job in jobs], strict=True))
-        except BrokenExecutor:
-            raise SearchError(
-                "a worker process died, killed or out of memory; what was measured is kept: go on with --resume"
-            ) from None
 
     def _take(self, one: Tried) -> None:
         progress = self.progress
         self._known[one.key] = one
         progress.tried.append(one)
+        progress.charged += 1
         progress.seconds += one.measured.seconds
         keeps = one.measured.valid and (self.limit is None or self.limit.keeps(one.measured))
         if keeps and (progress.best is None or one.measured.value > progress.best.measured.value):
@@ -226,6 +246,17 @@ class Search:
         fastest = min(one.measured.latency_ms or math.inf for one in tried if one.measured.valid)
         assert self.limit is not None
         return f"none of {len(tried)} answers keeps the limit of {self.limit.latency_ms:g} ms; the fastest takes {fastest:.3g} ms"
+
+
+@contextlib.contextmanager
+def whole_workers() -> Iterator[None]:
+    """What is measured inside by worker processes: one that dies is told in one line. Raises SearchError."""
+    try:
+        yield
+    except BrokenExecutor:
+        raise SearchError(
+            "a worker process died, killed or out of memory; what was measured is kept: go on with --resume"
+        ) from None
 
 
 def _attempt(problem: Problem, choices: Choices, seed: int) -> tuple[Measured, str]:

@@ -175,6 +175,8 @@ class Learning:
     """Of that baseline."""
     hidden: int = 32
     """Units of an LSTM."""
+    bias_rate: float = 1.0
+    """Of an LSTM: see `LstmController`."""
 
 
 class Learned:
@@ -197,7 +199,9 @@ class Learned:
         accept: Accept | None = None,
     ) -> None:
         learning = learning or tuned(controller, batch)
-        self.policy = make_controller(controller, space, seed=seed, hidden=learning.hidden)
+        self.policy = make_controller(
+            controller, space, seed=seed, hidden=learning.hidden, bias_rate=learning.bias_rate
+        )
         self.source: SequenceSource
         baseline: Baseline
         if learning.replay is None:
@@ -249,7 +253,8 @@ def tuned(controller: str = "factorised", episodes: int = 1) -> Learning:
     neither CIFAR-10 nor an accuracy after 200 epochs was looked at (docs/nas.md).
     """
     if _known(controller) == "lstm":
-        return Learning(settings_of(0.02, episodes, entropy=0.4, beta2=0.99), ReplaySettings(2, 0.5, 0.8))
+        settings = settings_of(0.004, episodes, entropy=0.37, beta2=0.99)
+        return Learning(settings, ReplaySettings(2, 0.5, 0.8), hidden=16, bias_rate=34.0)
     return Learning(settings_of(0.135, episodes, entropy=0.37, beta2=0.99), ReplaySettings(2, 0.5, 0.8))
 
 

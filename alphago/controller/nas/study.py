@@ -32,6 +32,12 @@ class Found:
     """[R]: row of the answer in the table; -1 where no cell kept the limit."""
     evaluations: NDArray[np.int64]
     """[R]: cells that were paid for."""
+    improved: tuple[tuple[tuple[float, int], ...], ...] = ()
+    """Of each run, simulated seconds and the cell that was the answer from then on."""
+
+    def answers_at(self, seconds: float) -> NDArray[np.int64]:
+        """[R]: row of the answer after so many simulated seconds; -1 where there was none yet."""
+        return np.array([max((one for one in run if one[0] <= seconds), default=(0.0, -1))[1] for run in self.improved])
 
     def judged(self, table: Table, columns: tuple[str, ...] = JUDGED) -> NDArray[np.float64]:
         """[R, columns]: accuracies of the answers, percent; NaN without an answer."""
@@ -50,6 +56,7 @@ class _Runs:
         self.cells = np.full(count, -1, dtype=np.int64)
         self.spent = np.zeros(count)
         self.evaluations = np.zeros(count, dtype=np.int64)
+        self._improved: list[list[tuple[float, int]]] = [[] for _ in range(count)]
 
     def is_over(self, run: int) -> bool:
         return bool(self.spent[run] >= self._budget)
@@ -65,6 +72,7 @@ class _Runs:
         self.evaluations[run] += 1
         if value > self.best[run] and (self._limit is None or self._limit.keeps(measured)):
             self.best[run], self.cells[run] = value, cell
+            self._improved[run].append((float(self.spent[run]), cell))
         return reward
 
     def keeps(self, choices: Choices, _run: int) -> bool:
@@ -73,7 +81,7 @@ class _Runs:
         return bool(self._latency[index_of(np.array([choices]))[0]] <= self._limit.latency_ms)
 
     def found(self) -> Found:
-        return Found(self.cells, self.evaluations)
+        return Found(self.cells, self.evaluations, tuple(map(tuple, self._improved)))
 
 
 def run_strategy(
@@ -137,7 +145,9 @@ def run_learned(
     """
     books = _Runs(table, runs, budget, reward, limit, latency)
     cells = space()
-    policy = make_controller(controller, cells, replicas=runs, seed=seed, hidden=learning.hidden)
+    policy = make_controller(
+        controller, cells, replicas=runs, seed=seed, hidden=learning.hidden, bias_rate=learning.bias_rate
+    )
     source: SequenceSource
     baseline: Baseline
     if screen and (limit is None or learning.replay is None):
