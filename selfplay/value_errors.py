@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -39,7 +40,8 @@ PLAYOUTS: Final = 100
 OUTCOMES: Final = (
     "+1 won, 0 drawn, -1 lost, for the side to move; outcomes counted as 1 and 0 give a quarter of these errors"
 )
-_BATCH: Final = 64
+_BATCH: Final = 16
+"""Rows of a policy's batches: a position's playouts end one by one, and what is left of them fills small batches better."""
 
 Floats = NDArray[np.float64]
 OnDone = Callable[[int, int], None]
@@ -338,34 +340,43 @@ def measure_errors(
     threads: int = 1,
     device: torch.device | None = None,
     on_done: Callable[[str, int, int], None] | None = None,
+    known: Mapping[str, Floats] | None = None,
+    on_way: Callable[[Errors], None] | None = None,
 ) -> Errors:
-    """Value the same positions in every way; the value network comes first.
+    """Value the same positions in every way; the value network comes first, the rollouts second.
 
     Args:
-        policies: by name; each plays its own playouts.
+        policies: by name; each plays its own playouts. What its outcome head says is compared too, where it has one: what the value
+            network has learned besides is the difference.
         policy_positions: so many positions at most for those, evenly spread; they take a network a move.
         on_done: is told what is being done, how many positions are done, and how many there are.
+        known: squared errors by name that the same call has found before; they are taken as they are.
+        on_way: is given what is known so far, after every way of valuing.
     """
     positions = [example.position for example in examples]
     outcomes = np.array([example.outcome for example in examples])
     errors = Errors(np.array([example.stage for example in examples]))
-    errors.add("value network", network_values(network, positions, device=device, threads=threads), outcomes)
-
-    def told(name: str) -> OnDone | None:
-        if on_done is None:
-            return None
-        tell = on_done
-        return lambda done, total: tell(name, done, total)
-
-    name = f"{playouts} rollouts"
-    found = rollout_values(positions, weights, playouts=playouts, seed=seed, threads=threads, on_done=told(name))
-    errors.add(name, found, outcomes)
     chosen = np.arange(len(positions))
     if policy_positions is not None and len(chosen) > policy_positions:
         chosen = np.linspace(0, len(positions) - 1, policy_positions).astype(np.int64)
     few = [positions[i] for i in chosen.tolist()]
-    for label, policy in policies.items():
-        name = f"{playouts} playouts of {label}"
-        found = policy_values(policy, few, playouts=playouts, seed=seed, threads=threads, on_done=told(name))
-        errors.add(name, found, outcomes, chosen)
+
+    def add(
+        name: str, values: Callable[..., Floats], where: NDArray[np.int64] | None = None, *, tells: bool = True
+    ) -> None:
+        if known is not None and name in known:
+            errors.squared[name] = known[name]
+            return
+        told = {"on_done": partial(on_done, name)} if tells and on_done is not None else {}
+        errors.add(name, values(threads=threads, **told), outcomes, where)
+        if on_way is not None:
+            on_way(errors)
+
+    add("value network", partial(network_values, network, positions, device=device), tells=False)
+    add(f"{playouts} rollouts", partial(rollout_values, positions, weights, playouts=playouts, seed=seed))
+    for name, policy in policies.items():
+        if "outcome" in policy.architecture.heads:
+            add(f"outcome head of {name}", partial(network_values, policy, positions), tells=False)
+    for name, policy in policies.items():
+        add(f"{playouts} playouts of {name}", partial(policy_values, policy, few, playouts=playouts, seed=seed), chosen)
     return errors

@@ -7,17 +7,20 @@ games, one a game and all after the random move of fewer games, and both are mea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from alphago.data.embedded import resolve
+from alphago.data.game_set import load_games
 from alphago.nets.store import load_network
 from alphago.train.distributed import Place
 from alphago.train.loop import Watcher
 from alphago.train.optim import TrainingError
-from alphago.train.supervised import begin, finish
+from alphago.train.supervised import begin, finish, games_hash
 from alphago.train.value import ValueSettings, prepare_value
 
 ARMS: Final[tuple[Literal["one", "many"], ...]] = ("one", "many")
@@ -37,11 +40,20 @@ class Arm:
     """Error on positions that were learned from."""
     held_out: float
     """Error on one position of each game held out."""
+    learned_error: float
+    """Half the width of its 95 % interval, as if positions did not depend on each other."""
+    held_out_error: float
+    """Likewise."""
 
     @property
     def gap(self) -> float:
         """Held-out less learned."""
         return self.held_out - self.learned
+
+    @property
+    def gap_error(self) -> float:
+        """Half the width of the gap's 95 % interval."""
+        return math.hypot(self.learned_error, self.held_out_error)
 
 
 def read_arm(file: Path, examples: str) -> Arm:
@@ -50,13 +62,7 @@ def read_arm(file: Path, examples: str) -> Arm:
     try:
         made = header["provenance"]
         metrics = made["metrics"]
-        return Arm(
-            examples,
-            int(made["positions"]),
-            int(made["steps"]),
-            float(metrics["learned_outcome_mse"]),
-            float(metrics["outcome_mse"]),
-        )
+        return _arm(examples, int(made["positions"]), int(made["steps"]), metrics)
     except (KeyError, TypeError, ValueError):
         raise TrainingError(
             f"{file}: does not hold the measurements that `alphago train value` leaves in a file"
@@ -74,6 +80,24 @@ def settings_of_network(file: Path) -> ValueSettings:
         raise TrainingError(
             f"{file}: does not say how it was trained, as files of `alphago train value` do; name a configuration: --config"
         ) from None
+
+
+def own_arm(file: Path, games: str) -> Arm | None:
+    """The arm that a value network is itself: it has learned from one position of each of these very games. None: it has not.
+
+    Raises:
+        TrainingError: it does not say how it was trained. NetworkError, GameDataError: no network, or no games.
+    """
+    settings = settings_of_network(file)
+    if settings.examples != "one":
+        return None
+    data = settings.data
+    there = load_games(
+        [resolve(games)], sizes=data.sizes, chosen_by=data.chosen_by, limit=data.limit, visits=data.visits
+    )
+    if load_network(file)[1]["provenance"].get("games_hash") != games_hash(there):
+        return None
+    return read_arm(file, "one")
 
 
 def train_arm(
@@ -111,15 +135,19 @@ def train_arm(
     if not done:
         return None
     finish(run, task)
-    return Arm(
-        examples,
-        len(task.learned),
-        task.trainer.progress.step,
-        task.trainer.progress.metrics["learned_outcome_mse"],
-        task.trainer.progress.metrics["outcome_mse"],
-    )
+    progress = task.trainer.progress
+    return _arm(examples, len(task.learned), progress.step, progress.metrics)
+
+
+def _arm(examples: str, positions: int, steps: int, metrics: Mapping[str, float]) -> Arm:
+    """Raises KeyError where something was not measured."""
+    found = [
+        float(metrics[name])
+        for name in ("learned_outcome_mse", "outcome_mse", "learned_outcome_mse_error", "outcome_mse_error")
+    ]
+    return Arm(examples, positions, steps, *found)
 
 
 def to_dict(arms: list[Arm]) -> list[dict[str, Any]]:
     """For JSON."""
-    return [{**asdict(arm), "gap": round(arm.gap, 5)} for arm in arms]
+    return [{**asdict(arm), "gap": round(arm.gap, 5), "gap_error": round(arm.gap_error, 5)} for arm in arms]

@@ -33,8 +33,22 @@ def draw_errors(axes: Any, errors: Errors, title: str = "Error by stage of the g
 def draw_arms(axes: Any, arms: Sequence[Arm], title: str = "As many positions, one or many a game") -> None:
     """Errors on learned and on held-out positions, side by side."""
     at = np.arange(len(arms))
-    learned = axes.bar(at - 0.2, [arm.learned for arm in arms], 0.38, label="learned")
-    held_out = axes.bar(at + 0.2, [arm.held_out for arm in arms], 0.38, label="held out")
+    learned = axes.bar(
+        at - 0.2,
+        [arm.learned for arm in arms],
+        0.38,
+        yerr=[arm.learned_error for arm in arms],
+        capsize=3,
+        label="learned",
+    )
+    held_out = axes.bar(
+        at + 0.2,
+        [arm.held_out for arm in arms],
+        0.38,
+        yerr=[arm.held_out_error for arm in arms],
+        capsize=3,
+        label="held out",
+    )
     for bars in (learned, held_out):
         axes.bar_label(bars, fmt="%.3f", fontsize=8)
     axes.set_xticks(at, [f"{arm.examples} a game\n{arm.positions:,} positions" for arm in arms])

@@ -22,6 +22,7 @@ from selfplay.pipeline.stages import stages_of
 CONFIG: Final = "alphago-5x5"
 ABOUT: Final = {"config": CONFIG, "budget": "30s", "program": "test"}
 TRAINED: Final = ("supervised", "reinforce", "value")
+Changes = Mapping[str, Any]
 LEARNED: Final = ("games", "rollout", "supervised", "reinforce", "value-data", "value")
 
 
@@ -67,9 +68,9 @@ class Killing(Remembering):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def small_plan(changes: Mapping[str, Any] | None = None) -> Plan:
+def small_plan(changes: Changes | None = None, config: str = CONFIG) -> Plan:
     """The plan of the configuration for 5x5, with other values in it by dotted key."""
-    values = yaml.safe_load((configs.directory() / f"{CONFIG}.yaml").read_text(encoding="utf-8"))
+    values = yaml.safe_load((configs.directory() / f"{config}.yaml").read_text(encoding="utf-8"))
     for key, value in (changes or {}).items():
         *parents, last = key.split(".")
         place = values
@@ -84,28 +85,31 @@ def run_small(
     view: Any = None,
     until: str | None = None,
     threads: int = 2,
-    changes: Mapping[str, Any] | None = None,
+    changes: Changes | None = None,
+    config: str = CONFIG,
 ) -> list[Done]:
     """Run the small pipeline in this process."""
-    stages = stages_of(small_plan(changes), ABOUT)
+    stages = stages_of(small_plan(changes, config), ABOUT)
     with Place(out, ABOUT):
         return run_stages(stages, out, Machine(threads), view or Remembering(), until)
 
 
-def killed_run(out: Path, stage: str, share: float, log: Path) -> None:
+def killed_run(out: Path, stage: str, share: float, log: Path, changes: Changes | None, config: str) -> None:
     """What a process does that dies in a stage."""
     import torch
 
     os.environ["ALPHAGO_NET"] = "none"
     torch.set_num_threads(1)
-    run_small(out, Killing(out, stage, share, log))
+    run_small(out, Killing(out, stage, share, log), stage, changes=changes, config=config)
 
 
-def in_a_process(out: Path, stage: str, share: float, log: Path) -> int | None:
+def in_a_process(
+    out: Path, stage: str, share: float, log: Path, changes: Changes | None = None, config: str = CONFIG
+) -> int | None:
     """Run it elsewhere; the exit code, minus the signal that ended it. Forked from a server that has the imports done."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["pipeline_helpers", "selfplay.report.page", "openvino", "tensorboard"])
-    process = context.Process(target=killed_run, args=(out, stage, share, log))
+    process = context.Process(target=killed_run, args=(out, stage, share, log, changes, config))
     process.start()
     process.join()
     code = process.exitcode

@@ -15,6 +15,7 @@ from alphago.arena.components import (
     ComponentsError,
     Parts,
     games_of,
+    opponents_of,
     pairings,
     play_components,
     side_text,
@@ -66,6 +67,8 @@ def test_a_part_that_is_off_is_off(variant: object, parts: Parts) -> None:
     chosen = next(v for v in VARIANTS if v is variant)
     side = parse_side(side_text(chosen, parts, 0.05))
     assert side.name == chosen.name and side.seconds == (0.05 if chosen.searches else None)
+    # no network to keep pace with: the paper's threshold of 40 would only make the tree shallow
+    assert side.settings.get("expansion_threshold") == (2 if chosen.name == "rollouts-only" else None)
     engine = BotEngine(side, threads=1, memory_mib=64)
     bot = engine._bot
     bot.new_game(Board(5, "tromp-taylor", 3.5), seed=1)
@@ -77,6 +80,8 @@ def test_a_part_that_is_off_is_off(variant: object, parts: Parts) -> None:
         engine.close()
         return
     bot.choose(simulations=150)
+    has_network = chosen.policy or chosen.value
+    assert (bot._current()._threshold is not None) == (chosen.rollouts and has_network)
     root = bot._current()._pool.root(0)
     tree = Board(5, "tromp-taylor", 3.5).tree_probabilities(load_rollout_weights("handset"))[root["actions"]]
     assert (root["n_r"].sum() > 0) == chosen.rollouts
@@ -95,6 +100,8 @@ def test_sides_and_pairings(parts: Parts) -> None:
         (lambda: variants_named(["ful"]), r"unknown variant 'ful' \(did you mean full\?\)"),
         (lambda: pairings(parts, (), 0.1), "needs an opponent"),
         (lambda: pairings(parts, ["full=none@club"], 0.1), "two engines are called full"),
+        (lambda: opponents_of(["full=none@club"]), "two engines are called full"),
+        (lambda: opponents_of(["a=none@club", "a=none@expert"]), "two engines are called a"),
         (lambda: side_text(VARIANTS[0], Parts("a,b", "c"), 0.1), "a,b: the name of a file must not hold a comma"),
     ):
         with pytest.raises(ComponentsError, match=message):

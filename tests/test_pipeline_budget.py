@@ -13,11 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alphago import configs
+from alphago.arena.components import ComponentsError
+from alphago.arena.sides import SideError
 from alphago.nets.architecture import AlphaGoPolicy, AlphaGoValue, Residual
 from alphago.nets.modules import build
-from selfplay.pipeline.budget import STAGES, Plan, amounts_of, plan_of, value_architecture
-from selfplay.pipeline.learning import value_start
+from alphago.nets.store import save_network
+from alphago.train.value import value_architecture, value_start
+from selfplay.pipeline.budget import STAGES, Plan, amounts_of, plan_of
 from selfplay.pipeline.settings import PipelineError, PipelineSettings
+from selfplay.pipeline.stages import opponent_digests
 
 NINE = configs.load("alphago-9x9", PipelineSettings)
 SHIPPED = [name for name in configs.names() if name in ("alphago-9x9", "alphago-5x5")]
@@ -39,7 +43,8 @@ def seconds_used(plan: Plan) -> dict[str, float]:
         + measured / rates.measure,
         "value-data": plan.value_games / rates.value_data,
         "value": plan.value.run.training.steps * plan.value.run.training.batch / rates.value,
-        "evaluate-value": plan.policy_positions / rates.evaluate_value,
+        "evaluate-value": plan.policy_positions / rates.evaluate_value
+        + plan.value.run.training.steps * plan.value.run.training.batch / rates.value,  # the arm with many a game
         "components": plan.component_games * matches / (rates.components / 60),
     }
 
@@ -62,7 +67,7 @@ def test_a_plan_takes_its_budget_and_not_more(minutes: int) -> None:
         "reinforce": 128 / tier.rates.reinforce,
         "value-data": 1 / tier.rates.value_data,
         "value": 256 / tier.rates.value,
-        "evaluate-value": 1 / tier.rates.evaluate_value,
+        "evaluate-value": 1 / tier.rates.evaluate_value + 256 / tier.rates.value,
         "components": 2 * 14 / (tier.rates.components / 60),
     }
     for stage, spent in used.items():
@@ -107,7 +112,7 @@ def test_the_value_network_is_like_the_policy_network() -> None:
     for name, tensor in start.state_dict().items():
         assert (tensor == theirs[name]).all(), name
     paper = value_architecture(AlphaGoPolicy(layers=13, channels=192, size=19))
-    assert isinstance(paper, AlphaGoValue) and (paper.layers, paper.channels) == (14, 192)
+    assert isinstance(paper, AlphaGoValue) and paper == AlphaGoValue(size=19)  # its own defaults are the paper's
 
 
 def test_examples_are_not_gone_through_too_often() -> None:
@@ -155,6 +160,11 @@ def changed(**values: Any) -> dict[str, Any]:
         ({"rollout__tree": 0.9}, "rollout: likelihood, balance and tree share the stage's time: they sum to 1"),
         ({"games": {}}, "games: name sources of games, or selfplay"),
         ({"tiers__0__shares__value": 0.9}, "tiers.0.shares: the shares of a budget sum to 1 at most, these to"),
+        (
+            {"tiers__0__shares__components": 0.24},
+            "tier 10m: the shares, value counted twice for evaluation.arms, sum to 1 at most, these to 1.02",
+        ),
+        ({"evaluation__precision": "int88"}, "evaluation.precision: input should be 'auto', 'fp32', 'bf16' or 'int8'"),
         ({"tiers__0__budget": "2h"}, "tiers stand in the order of their budgets, each once"),
         ({"tiers__0__budget": "x"}, "tiers.0.budget: expected a time such as 2s, 250ms, 1.5m or 1h"),
         (
@@ -189,3 +199,31 @@ def test_a_stage_without_a_share_is_named() -> None:
     raw = changed(tiers__0__shares__value_data=0.0)
     with pytest.raises(PipelineError, match="value-data has no share of the budget"):
         plan_of(PipelineSettings.model_validate(raw), "10m")
+
+
+def test_opponents_are_looked_at_before_anything_is_learned(tmp_path: Path) -> None:
+    """What they are is an input of their stage: another file is another table."""
+
+    def found(*against: str, openings: str = "empty") -> dict[str, str]:
+        part = NINE.evaluation.model_copy(update={"against": against, "openings": openings})
+        return opponent_digests(part)
+
+    one = found("a=none@max:simulations=9")
+    assert list(one) == ["opponent a"] and one != found("a=none@max:simulations=10")
+    network = tmp_path / "n.safetensors"
+    sums = []
+    for seed in (1, 2):
+        save_network(network, build(Residual(blocks=1, channels=8), seed=seed), "test")
+        sums.append(found(f"a={network}@max:simulations=9"))
+    assert sums[0] != sums[1]
+    (tmp_path / "openings.sgf").write_text("(;SZ[9];B[ee])")
+    assert "openings" in found("a=none@club", openings=str(tmp_path / "openings.sgf"))
+    for bad, kind, message in (
+        (("chess",), SideError, "bad side 'chess'"),
+        (("full=none@club",), ComponentsError, "two engines are called full"),
+        (("go=gtp:no-such-program --mode gtp",), PipelineError, "evaluation.against: go: no program 'no-such-program'"),
+    ):
+        with pytest.raises(kind, match=message):
+            found(*bad)
+    with pytest.raises(PipelineError, match="nowhere"):
+        found("a=none@club", openings=str(tmp_path / "nowhere.sgf"))

@@ -18,6 +18,7 @@ def told(view: PipelineView) -> None:
     with view:
         view.skip("games", 3.0)
         view.begin("value", "going on")
+        view.advance("value", 0, 100, "loss 0.6")
         view.advance("value", 50, 100, "loss 0.5")
         view.say("a remark")
         view.end("value", 61.0, "MSE 0.4")
@@ -26,13 +27,16 @@ def told(view: PipelineView) -> None:
 
 
 def test_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(1000, 2000, 10))
     monkeypatch.setattr(pipeline_progress, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr("alphago.commands.pipeline_progress.time.monotonic", lambda: float(next(now)))
     stream = io.StringIO()
     told(view_for(STAGES, EXPECTED, stream))
     assert stream.getvalue().splitlines() == [
         "games: up to date (0:03)",
         "value (stage 2 of 3): going on",
-        "value: 50/100, loss 0.5 (50% of all)",
+        "value: 0/100, loss 0.6 (1% of all)",
+        "value: 50/100, loss 0.5 (50% of all, about 0:31 left)",
         "a remark",
         "value: done in 1:01, MSE 0.4",
         "report (stage 3 of 3)",
@@ -84,5 +88,6 @@ def test_the_share_of_all_only_grows_and_ends_at_one() -> None:
         whole.advance(stage, 0, 0)
         whole.end(stage)
         seen.append(whole.share)
+    assert whole.left() is None
     assert seen == sorted(seen) and seen[0] == 0 and seen[-1] == 1
     assert [clock(s) for s in (0, 59.6, 3600, 3661)] == ["0:00", "1:00", "1:00:00", "1:01:01"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alphago.arena.sides import SideError, parse_side
+from alphago.arena.sides import SideError, parse_side, with_style
 from alphago.errors import AlphaGoError
 from alphago.go import Board
 from alphago.gtp.clock import Clock, TimeSystem
@@ -164,6 +164,8 @@ def test_doubt_is_another_best_valued_move() -> None:
     nan = float("nan")
     assert bots._is_agreed(report([5, 3, 0], [0.2, 0.1, nan]))
     assert not bots._is_agreed(report([5, 3, 0], [0.1, 0.2, nan]))
+    assert not bots._is_agreed(report([100, 10], [0.1, 0.2]))
+    assert bots._is_agreed(report([100, 9, 1], [0.1, 0.2, 1.0]))  # a few rollouts that happened to be won
     assert bots._is_agreed(report([0, 0], [nan, nan]))
 
 
@@ -194,6 +196,21 @@ def test_sides_of_matches(nets: tuple[str, str]) -> None:
     ):
         with pytest.raises(SideError, match=message):
             parse_side(text)
+
+
+def test_a_style_for_both_sides(nets: tuple[str, str]) -> None:
+    """What `alphago match --style` makes of a text plays in that style and is the same otherwise."""
+    policy, _ = nets
+    for text in ("max", "none@club", "a=strong:seconds=0.1", policy, f"b={policy}", f"c={policy}@max:c_puct=3"):
+        plain, styled = parse_side(text), parse_side(with_style(text, "alphago"))
+        assert styled.style == "alphago" and plain.style == "zero"
+        for name in ("net", "level", "settings", "seconds"):
+            assert getattr(plain, name) == getattr(styled, name), (text, name)
+        assert with_style(with_style(text, "alphago"), "zero") == with_style(text, "alphago")
+    for text in ("gtp:gnugo --mode gtp", "x=gtp:gnugo", "max:style=zero"):
+        assert with_style(text, "alphago") == text
+    with pytest.raises(SideError, match="style is one of zero, alphago"):
+        with_style("max", "alfago")
 
 
 def test_mistakes_are_named(nets: tuple[str, str], tmp_path: Path) -> None:

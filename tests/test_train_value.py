@@ -12,11 +12,12 @@ import torch
 from alphago.data.game_set import Games, load_games
 from alphago.data.games import GameDataError
 from alphago.data.store import read_games, write_shard
-from alphago.nets.architecture import NetworkError, Residual, architecture_of
+from alphago.nets.architecture import AlphaGoPolicy, NetworkError, Residual, architecture_of
 from alphago.nets.modules import build
 from alphago.nets.store import load_network, network_hash, save_network
 from alphago.train.losses import LossWeights, losses
-from alphago.train.value import ValueSettings, choose
+from alphago.train.optim import TrainingError
+from alphago.train.value import ValueSettings, choose, value_start
 from selfplay.value_data import ValueDataSettings, play_value_games
 
 
@@ -102,6 +103,27 @@ def test_a_value_network_is_played_with(tmp_path: Path) -> None:
         assert out.policy is None and out.value is not None and out.value.shape == (2, 3)
 
 
+def test_a_value_network_begins_with_a_policy_networks_tower() -> None:
+    """The tower and the outcome head are the policy network's, number by number; a value network goes on as it is."""
+    policy = build(Residual(blocks=1, channels=8), seed=4)
+    value = value_start(policy)
+    assert value.architecture.heads == ("outcome",)
+    theirs = policy.state_dict()
+    assert all((tensor == theirs[name]).all() for name, tensor in value.state_dict().items())
+    assert value_start(value) is value
+    headless = value_start(build(Residual(blocks=1, channels=8, outcome=False), seed=4))
+    assert headless.architecture == value.architecture
+    with pytest.raises(TrainingError, match="cannot begin with a network of kind alphago-policy"):
+        value_start(build(AlphaGoPolicy(layers=3, channels=8, size=5)))
+
+
+def test_a_configuration_that_names_no_loss_means_squares() -> None:
+    assert ValueSettings().loss.outcome_as == "mse"
+    found = ValueSettings.model_validate({"loss": {"logits": 0.0}}).loss
+    assert (found.outcome, found.outcome_as) == (1.0, "mse")
+    assert ValueSettings.model_validate({"loss": {"outcome_as": "cross-entropy"}}).loss.outcome_as == "cross-entropy"
+
+
 def test_the_command(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from alphago.cli import main
 
@@ -128,6 +150,16 @@ def test_the_command(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert row["learned_outcome_mse"] < 1.0 and row["positions"] < 60  # it has learned by heart, one position a game
     _, header = load_network(run / "network.safetensors")
     assert header["heads"] == ["outcome"] and header["provenance"]["made_by"] == "alphago train value"
+    assert header["provenance"]["settings"]["loss"]["outcome_as"] == "mse"
+    assert 0 < row["outcome_mse_error"] < 2 and row["outcome_mse_error"] > row["learned_outcome_mse_error"]
+    save_network(tmp_path / "policy.safetensors", build(Residual(blocks=1, channels=8), seed=5), "test")
+    more = ["--start", str(tmp_path / "policy.safetensors"), "--loss", "cross-entropy", "--steps", "2"]
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main([*arguments, *more, "--out", str(tmp_path / "more")])
+    _, header = load_network(tmp_path / "more" / "network.safetensors")
+    assert header["heads"] == ["outcome"]
+    assert header["provenance"]["settings"]["loss"]["outcome_as"] == "cross-entropy"
+    capsys.readouterr()
     with pytest.raises(SystemExit, match=r"^[1-9]"):
         main([*arguments, "--examples", "some", "--out", str(tmp_path / "other")])
     assert "examples: input should be 'one' or 'many', got 'some'" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from alphago.data.store import read_games
 from alphago.go import Board
 from alphago.nets.architecture import Residual
 from alphago.nets.modules import Network, build
+from alphago.nets.runtimes import choose
 from alphago.train.optim import TrainingError
 from selfplay.value_data import ValueDataError, ValueDataSettings, play_value_games
 
@@ -96,6 +97,11 @@ def test_a_killed_run_goes_on_to_the_same_games(rows: dict[int, dict[str, Any]],
         played(out, 150)
     with pytest.raises(TrainingError, match="other settings: latest is 20, not 9"):
         played(out, 150, resume=True, latest=9)
+    auto = choose()[1]
+    other = "bf16" if auto == "fp32" else "fp32"
+    with pytest.raises(TrainingError, match=f"other settings: precision is '{auto}', not '{other}'"):
+        play_value_games(out, SETTINGS, network(1), network(2), 150, threads=1, resume=True, precision=other)
+    assert played(out, 150, resume=True).keys() == rows.keys()  # nothing is missing: nothing is played
 
 
 def test_games_that_never_last_so_long_are_said_to_be_so(tmp_path: Path) -> None:
@@ -116,3 +122,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit, match=r"^[1-9]"):
         main([*arguments, "--after", "none", "--out", str(tmp_path / "other")])
     assert "--after 'none': no network of that name for 5x5" in capsys.readouterr().err
+    for bad, message in (
+        (["--rules", "chess"], "unknown ruleset 'chess'"),
+        (["--precision", "int9"], "precision must be"),
+    ):
+        with pytest.raises(SystemExit, match=r"^2$"):
+            main([*arguments, *bad, "--out", str(tmp_path / "bad")])
+        err = capsys.readouterr().err
+        assert message in err and err.count("\n") == 1 and not (tmp_path / "bad").exists()

@@ -30,7 +30,7 @@ from selfplay.value_errors import (
     policy_values,
     rollout_values,
 )
-from selfplay.value_examples import read_arm, settings_of_network, train_arm
+from selfplay.value_examples import own_arm, read_arm, settings_of_network, train_arm
 from selfplay.value_plots import plot_value
 
 GAMES = 60
@@ -206,8 +206,10 @@ def test_all_ways_are_measured_on_the_same_positions(store: Path, tmp_path: Path
         examples, network(), weights, {"mine": network(2)}, playouts=8, policy_positions=5, threads=2,
         on_done=lambda *what: told.append(what),
     )  # fmt: skip
-    assert list(errors.squared) == ["value network", "8 rollouts", "8 playouts of mine"]
-    assert [int((~np.isnan(one)).sum()) for one in errors.squared.values()] == [12, 12, 5]
+    assert list(errors.squared) == ["value network", "8 rollouts", "outcome head of mine", "8 playouts of mine"]
+    assert [int((~np.isnan(one)).sum()) for one in errors.squared.values()] == [12, 12, 12, 5]
+    own = network_values(network(2), [e.position for e in examples])
+    assert np.allclose(errors.squared["outcome head of mine"], (own - [e.outcome for e in examples]) ** 2)
     assert told[-1] == ("8 playouts of mine", 5, 5)
     values = rollout_values([e.position for e in examples], weights, playouts=8)
     assert np.allclose(errors.squared["8 rollouts"], (values - [e.outcome for e in examples]) ** 2)
@@ -248,6 +250,10 @@ def test_as_many_positions_one_and_many_a_game(store: Path, tmp_path: Path) -> N
             train_arm(tmp_path / "more", settings(store), "one", 1000, place)
     for arm in (one, many):
         assert read_arm(tmp_path / arm.examples / "network.safetensors", arm.examples) == arm
+    file = tmp_path / "one" / "network.safetensors"
+    assert own_arm(file, str(store)) == one and own_arm(tmp_path / "many" / "network.safetensors", str(store)) is None
+    write_shard(tmp_path / "fewer.parquet", list(read_games(store))[1:])
+    assert own_arm(file, str(tmp_path / "fewer.parquet")) is None
     found = settings_of_network(tmp_path / "many" / "network.safetensors")
     assert found.examples == "many" and found.positions == one.positions
     save_network(tmp_path / "plain.safetensors", network(), "by hand")
@@ -294,11 +300,18 @@ def test_the_command(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
         main([*arguments, *few, "--arms", "--steps", "10", "--json"])
     row = json.loads(capsys.readouterr().out)
     assert row == json.loads((out / "value.json").read_text())
-    assert list(row["errors"]) == ["value network", "6 rollouts", "6 playouts of sl"]
+    assert list(row["errors"]) == ["value network", "6 rollouts", "outcome head of sl", "6 playouts of sl"]
     assert [arm["examples"] for arm in row["arms"]] == ["one", "many"]
     assert row["arms"][0]["positions"] == row["arms"][1]["positions"]
     assert (out / "value.png").read_bytes().startswith(b"\x89PNG")
     assert load_network(out / "many" / "network.safetensors")[1]["provenance"]["settings"]["training"]["steps"] == 10
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main([*arguments, "--playouts", "4", "--arms", "--out", str(tmp_path / "own"), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert (found["held_out"], found["positions"]) == (0.3, row["positions"])  # as the network says of its training
+    own = found["arms"]
+    assert own[0]["steps"] == TINY["training"]["steps"] == own[1]["steps"]
+    assert not (tmp_path / "own" / "one").exists() and (tmp_path / "own" / "many").is_dir()
     with pytest.raises(SystemExit, match=r"^0$"):
         main([*arguments, *few[:4]])
     shown = capsys.readouterr().out

@@ -26,10 +26,12 @@ from alphago.nets.shipped import NONE
 from alphago.search.styles import ALPHAGO
 
 ANCHORS: Final = (
-    "rollouts-250=none@max:simulations=250,weights=handset",
-    "rollouts-4000=none@max:simulations=4000,weights=handset",
+    "rollouts-1000=none@max:simulations=1000,weights=handset",
+    "network-64=default@max:simulations=64",
 )
-"""Opponents that stay as they are: rollouts with the frozen hand-set weights, and so many simulations a move."""
+"""Opponents that stay as they are: rollouts with the frozen hand-set weights, and the network that ships, few simulations each."""
+_THRESHOLD: Final = 2
+"""Visits before expansion where no network is asked: style alphago's 40 is there for networks to keep pace."""
 
 
 class ComponentsError(AlphaGoError):
@@ -105,6 +107,7 @@ def side_text(variant: Variant, parts: Parts, seconds: float) -> str:
     if variant.searches:
         keys = {"style": ALPHAGO, "value": parts.value if variant.value else NONE, "seconds": f"{seconds:g}"}
         keys |= {} if variant.rollouts else {"rollouts": "off", "rollout_cache": "false"}
+        keys |= {} if variant.policy or variant.value else {"expansion_threshold": str(_THRESHOLD)}
         keys |= {} if parts.weights is None else {"weights": parts.weights}
     else:
         keys = {"simulations": "1", "symmetry": "none", "move": "visits", "resign_threshold": "-1"}
@@ -122,15 +125,26 @@ def pairings(
         ComponentsError: no anchor, or two engines of one name.
         SideError: a side that cannot be.
     """
+    opponents = opponents_of(anchors)
     variants = [parse_side(side_text(variant, parts, seconds)) for variant in variants_named(names)]
-    opponents = [parse_side(text) for text in anchors]
-    if not opponents:
+    return [(variant, opponent) for variant in variants for opponent in opponents]
+
+
+def opponents_of(anchors: Sequence[str]) -> list[Side]:
+    """The fixed opponents.
+
+    Raises:
+        ComponentsError: none at all, or two engines of one name; a variant's is taken whether it plays or not.
+        SideError: a side that cannot be.
+    """
+    found = [parse_side(text) for text in anchors]
+    if not found:
         raise ComponentsError("the table needs an opponent at least: --against")
-    seen = [side.name for side in (*variants, *opponents)]
+    seen = [*NAMES, *(side.name for side in found)]
     for name in seen:
         if seen.count(name) > 1:
             raise ComponentsError(f"two engines are called {name}: name the opponent otherwise, such as other={name}")
-    return [(variant, opponent) for variant in variants for opponent in opponents]
+    return found
 
 
 def play_components(

@@ -138,6 +138,26 @@ def parse_side(text: str) -> Side:
     )
 
 
+def with_style(text: str, style: str) -> str:
+    """The text of a bot that plays in a style, where it says nothing of one; other programs stay as they are.
+
+    Raises:
+        SideError: no such style.
+    """
+    _one_of([style], "style", STYLES, ZERO)
+    alias = _ALIAS.fullmatch(text.strip())
+    rest = alias[2] if alias else text.strip()
+    if rest.startswith(_GTP):
+        return text
+    match = _LEVEL.fullmatch(rest)
+    if match is None or match["level"] not in LEVELS:
+        return f"{text.strip()}@max:style={style}"  # a file's name
+    keys = [] if match["settings"] is None else match["settings"].split(",")
+    if any(key.strip().startswith("style=") for key in keys):
+        return text
+    return f"{text.strip()}{':' if match['settings'] is None else ',' if keys != [''] else ''}style={style}"
+
+
 def parse_sides(texts: Sequence[str]) -> list[Side]:
     """Sides with names of their own: a name that comes again gets #2, #3. Raises as `parse_side`."""
     sides, seen = [], dict[str, int]()

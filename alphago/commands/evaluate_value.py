@@ -32,17 +32,27 @@ def evaluate_value(
     out: Annotated[Path, typer.Option("--out", help="Folder of value.json, value.png and the runs of --arms.")],
     policy: Annotated[
         list[str] | None,
-        typer.Option("--policy", help="NAME=FILE: a policy network whose playouts are compared; may be given again."),
+        typer.Option(
+            "--policy",
+            help="NAME=FILE: a policy network to compare: its playouts, its outcome head; may be given again.",
+        ),
     ] = None,
     weights: Annotated[
         str | None, typer.Option("--rollout-weights", help="Of the rollouts: a file or a name [default: default].")
     ] = None,
     size: Annotated[int, typer.Option("--size", help="Board size.", min=2, max=19)] = 9,
     share: Annotated[
-        float,
-        typer.Option("--held-out", help="The share of the games that training held out; 1: all games.", min=0, max=1),
-    ] = 0.05,
-    split_seed: Annotated[int, typer.Option("--split-seed", help="Of that split.")] = 0,
+        float | None,
+        typer.Option(
+            "--held-out",
+            help="The share of the games that training held out; 1: all games [default: as NET says, else 0.05].",
+            min=0,
+            max=1,
+        ),
+    ] = None,
+    split_seed: Annotated[
+        int | None, typer.Option("--split-seed", help="Of that split [default: likewise, else 0].")
+    ] = None,
     positions: Annotated[int, typer.Option("--positions", help="One a game, at most.", min=1)] = 2000,
     policy_positions: Annotated[
         int, typer.Option("--policy-positions", help="Of these for playouts of policies, at most.", min=1)
@@ -51,7 +61,8 @@ def evaluate_value(
     arms: Annotated[
         bool,
         typer.Option(
-            "--arms/--no-arms", help="Train two networks, on one and on many positions a game, equally many of each."
+            "--arms/--no-arms",
+            help="Compare learning from one and from many positions a game, equally many: trains the networks that are missing.",
         ),
     ] = False,
     config: Annotated[
@@ -89,21 +100,24 @@ def evaluate_value(
     rollout_weights = load_rollout_weights(weights)
     workers = threads or usable_threads()
     torch.set_num_threads(workers)
+    share, split_seed = _split(net, share, split_seed)
     held = None if share == 1 else share
     examples = draw_examples(games, size=size, share=held, split_seed=split_seed, most=positions, seed=seed)
     _make(out)
     with joined(device) as place:
+        found: list[Arm] = []
+        if arms:
+            found = _arms(net, games, out, config, arm_positions, steps, place, tensorboard, stops)
         errors = measure_errors(
             examples, network.to(place.device), rollout_weights, policies,
             playouts=playouts, policy_positions=policy_positions, seed=seed, threads=workers, device=place.device,
             on_done=_Told(),
         )  # fmt: skip
-        found: list[Arm] = []
-        if arms:
-            found = _arms(net, games, out, config, arm_positions, steps, place, tensorboard, stops)
     row: dict[str, Any] = {
         "network": str(net),
         "games": str(games),
+        "held_out": share,
+        "split_seed": split_seed,
         "playouts": playouts,
         **errors.to_dict(),
         "arms": value_examples.to_dict(found),
@@ -135,6 +149,19 @@ def _valuing(net: Path) -> Any:
     return network
 
 
+def _split(net: Path, share: float | None, seed: int | None) -> tuple[float, int]:
+    """Which games were held out: what is asked for, else what the network says of its training, else what training does."""
+    from alphago.train.optim import TrainingError
+    from alphago.train.supervised import DataSettings
+    from selfplay.value_examples import settings_of_network
+
+    try:
+        data = settings_of_network(net).data
+    except TrainingError:
+        data = DataSettings()
+    return data.held_out if share is None else share, data.split_seed if seed is None else seed
+
+
 def _make(out: Path) -> None:
     from alphago.train.optim import TrainingError
 
@@ -159,12 +186,16 @@ def _arms(
     from alphago.commands.train_options import changed
     from alphago.commands.train_progress import Screen
     from alphago.train.value import ValueSettings
-    from selfplay.value_examples import ARMS, settings_of_network, train_arm
+    from selfplay.value_examples import ARMS, own_arm, settings_of_network, train_arm
 
     settings = settings_of_network(net) if config is None else configs.load(config, ValueSettings)
     settings = changed(settings, {"data.stores": (str(games),), "training.steps": steps})
+    own = own_arm(net, str(games)) if config is None and steps is None and positions is None else None
     found: list[Arm] = []
-    for examples in ARMS:
+    if own is not None:
+        print(f"{net} has learned from one position of each of these games: nothing to train again", file=sys.stderr)
+        found.append(own)
+    for examples in ARMS[len(found) :]:
         run = out / examples
         with Screen(run if tensorboard else None) as screen:
             screen.say(f"learning from positions drawn {examples} a game, in {run}")
@@ -210,7 +241,7 @@ def _show(errors: Errors, arms: list[Arm], out: Path) -> None:
     for arm in arms:
         console.print(
             f"{arm.positions:,} positions, {arm.examples} a game: {arm.learned:.3f} learned, {arm.held_out:.3f} held out, "
-            f"a gap of {arm.gap:.3f}",
+            f"a gap of {arm.gap:.3f} +-{arm.gap_error:.3f}",
             highlight=False,
         )
     console.print(f"Outcomes: {OUTCOMES}. 95 % intervals.", highlight=False)

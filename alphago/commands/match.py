@@ -80,6 +80,12 @@ def match(
     scoring: Scoring = None,
     max_moves: MaxMoves = None,
     resign: Resign = None,
+    style: Annotated[
+        str | None,
+        typer.Option(
+            "--style", help="Of bots whose text names none: zero or alphago; style=alphago in a text is one side's."
+        ),
+    ] = None,
     parallel: Parallel = None,
     threads: Threads = None,
     out: Annotated[
@@ -95,9 +101,11 @@ def match(
     An engine that crashes, hangs or plays an illegal move loses that game. Every game is kept: SGF, Parquet, JSON lines.
     """
     from alphago.arena.match import Match, match_settings, old_settings, play_stored
-    from alphago.arena.sides import parse_sides
+    from alphago.arena.sides import parse_sides, with_style
     from alphago.arena.stats import Sprt
 
+    if style is not None:
+        a, b = with_style(a, style), with_style(b, style)
     test = Sprt.parse(sprt) if sprt is not None else None
     asked = {
         "a": a,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -75,6 +76,8 @@ def pipeline(
     name = Path(config).stem
     folder = out or Path("runs") / f"pipeline-{name}-{text.replace(' ', '')}"
     about = {"config": name, "budget": text, "program": f"alphago {alphago.__version__}"}
+    if "," in str(folder.resolve()):
+        raise PipelineError(f"--out: {folder}: its path has a comma, which no side of a match can name: choose another")
     stages = stages_of(plan, about)
     if until is not None and until not in STAGES:
         from alphago.messages import did_you_mean
@@ -94,9 +97,17 @@ def pipeline(
             view.say(f"{name}, budget {text}, in {folder}")
             done = run_stages(stages, folder, machine, view, until)
     except KeyboardInterrupt:
-        again = f"alphago pipeline --config {config}" + (f" --budget {budget}" if budget else "") + f" --out {folder}"
-        again += "".join(f" --games {source}" for source in games or ())
-        print(f"stopped; go on with: {again}", file=sys.stderr)
+        again = [
+            "alphago",
+            "pipeline",
+            "--config",
+            config,
+            *(("--budget", budget) if budget else ()),
+            "--out",
+            str(folder),
+        ]
+        again += [word for source in games or () for word in ("--games", source)]
+        print(f"stopped; go on with: {shlex.join(again)}", file=sys.stderr)
         raise
     _tell(done, folder, as_json)
 

@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import IO, Any, Final, Protocol
 
 LINE_SECONDS: Final = 10.0
+_ENOUGH: Final = 0.02
+"""Share of all work after which the time left is told."""
 
 
 class PipelineView(Protocol):
@@ -62,7 +64,7 @@ class Lines:
         if now >= self._next:
             self._next = now + LINE_SECONDS
             count = f"{done:,.0f}/{total:,.0f}, " if total else ""
-            self.say(f"{stage}: {count}{text} ({self._whole.share:.0%} of all)")
+            self.say(f"{stage}: {count}{text} ({self._whole.text()})")
 
     def end(self, stage: str, seconds: float, text: str) -> None:
         self._whole.end(stage)
@@ -143,8 +145,9 @@ class Bars:
 
     def _show_all(self) -> None:
         spent = clock(time.monotonic() - self._start)
-        share = self._whole.share
-        self._bar.update(self._all, completed=share, total=1, count=f"{share:.0%}", clock=spent)
+        share, left = self._whole.share, self._whole.left()
+        text = "" if left is None else f"about {clock(left)} left"
+        self._bar.update(self._all, completed=share, total=1, count=f"{share:.0%}", clock=spent, text=text)
 
 
 class Whole:
@@ -153,10 +156,13 @@ class Whole:
     def __init__(self, stages: Sequence[str], expected: Mapping[str, float]) -> None:
         self._weights = {stage: max(1.0, expected.get(stage, 0.0)) for stage in stages}
         self._done = dict.fromkeys(stages, 0.0)
+        self._began: tuple[float, float] | None = None  # time and share of the first work of this session
 
     def advance(self, stage: str, done: float, total: float) -> None:
         """A stage is so far; the parts of one that counts several things only grow."""
         if total:
+            if self._began is None:
+                self._began = (time.monotonic(), self.share)
             self._done[stage] = max(self._done[stage], min(1.0, done / total))
 
     def end(self, stage: str) -> None:
@@ -168,6 +174,21 @@ class Whole:
         """0 to 1."""
         total = sum(self._weights.values())
         return sum(self._weights[stage] * done for stage, done in self._done.items()) / total
+
+    def left(self) -> float | None:
+        """Seconds that are left at the speed of this session; None while too little is known, and in the end."""
+        if self._began is None:
+            return None
+        started, before = self._began
+        gained = self.share - before
+        if gained < _ENOUGH or self.share >= 1:
+            return None
+        return (time.monotonic() - started) / gained * (1 - self.share)
+
+    def text(self) -> str:
+        """In a few words."""
+        left = self.left()
+        return f"{self.share:.0%} of all" + ("" if left is None else f", about {clock(left)} left")
 
 
 def view_for(stages: Sequence[str], expected: Mapping[str, float], stream: IO[str]) -> PipelineView:

@@ -38,7 +38,16 @@ def value(
     positions: Annotated[
         int | None, typer.Option("--positions", help="Learn from so many at most, of the first games.", min=1)
     ] = None,
-    start: Annotated[str | None, typer.Option("--start", help="A network file to go on training.")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--start",
+            help="A policy network's file, to begin with its tower and outcome head; or a value network's, to go on.",
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None, typer.Option("--loss", help="mse, or cross-entropy of win, draw and loss [default: the config's].")
+    ] = None,
     steps: StepsOption = None,
     batch: BatchOption = None,
     optimizer: OptimizerOption = None,
@@ -65,6 +74,7 @@ def value(
         "examples": examples,
         "positions": positions,
         "start_from": start,
+        "loss.outcome_as": loss,
         "training.steps": steps,
         "training.batch": batch,
         "training.optimizer.kind": optimizer,

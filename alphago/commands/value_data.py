@@ -26,12 +26,14 @@ def make_value_data(
         str, typer.Option("--after", help="Network of the moves after it, which decides the outcome.")
     ] = "default",
     size: Annotated[int, typer.Option("--size", help="Board size.", min=2, max=19)] = 9,
+    rules: Annotated[str, typer.Option("--rules", help="Ruleset.")] = "tromp-taylor",
     komi: Annotated[float | None, typer.Option("--komi", help="Points for white [default: the rules'].")] = None,
     latest: Annotated[
-        int | None, typer.Option("--latest", help="Latest random move [default: 1.25 times the points].", min=1)
+        int | None, typer.Option("--latest", help="Latest random move [default: the board's points].", min=1)
     ] = None,
     temperature: Annotated[float, typer.Option("--temperature", help="Of both networks' moves.", min=0)] = 1.0,
-    seed: Annotated[int, typer.Option("--seed", help="Of everything random.", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Of everything random.", min=0, max=2**31 - 1)] = 0,
+    precision: Annotated[str, typer.Option("--precision", help="Of the networks: auto, fp32, bf16 or int8.")] = "auto",
     threads: Annotated[int | None, typer.Option("--threads", help="[default: all processors]", min=1)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the games in --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
@@ -42,7 +44,7 @@ def make_value_data(
     from selfplay.value_data import Counts, ValueDataSettings, play_value_games
 
     settings = ValueDataSettings(
-        size=size, komi=komi, before=before, after=after, latest=latest, temperature=temperature, seed=seed
+        size=size, rules=rules, komi=komi, before=before, after=after, latest=latest, temperature=temperature, seed=seed
     )
     nets = [named_network(name, size, where) for name, where in ((before, "--before"), (after, "--after"))]
     started, told = time.monotonic(), 0.0
@@ -62,8 +64,9 @@ def make_value_data(
 
     try:
         counts = play_value_games(
-            out, settings, nets[0], nets[1], games, threads=threads or usable_threads(), resume=resume, on_game=tell
-        )
+            out, settings, nets[0], nets[1], games,
+            threads=threads or usable_threads(), resume=resume, on_game=tell, precision=precision,
+        )  # fmt: skip
     except KeyboardInterrupt:
         print("interrupted; go on with the same command and --resume", file=sys.stderr)
         raise

@@ -36,6 +36,8 @@ DEFAULT_SECONDS: Final = 1.0
 """Thinking time of a move where neither the level nor the caller limits it."""
 EXTENSION: Final = 0.5
 """Style alphago: the share of a move's time that may be added where a game's clock allows it."""
+_SERIOUS: Final = 0.1
+"""Style alphago: from this share of the most visited move's visits on another's value counts; a lucky rollout casts no doubt."""
 _CHECKS: Final = 10
 """How often during a move it is asked whether more thinking could still change it."""
 _SHORTEST_CHECK: Final = 0.02
@@ -448,11 +450,12 @@ class Bot:
 
 def _is_agreed(report: Report) -> bool:
     """Whether the most visited move is the best valued one too."""
-    visited = report.visit_counts > 0
-    if not visited.any():
+    visits = report.visit_counts
+    if not visits.any():
         return True
-    best = np.where(visited, report.q, -np.inf)
-    return bool(best[int(report.visit_counts.argmax())] == best.max())
+    serious = visits >= max(1.0, _SERIOUS * float(visits.max()))
+    best = np.where(serious, report.q, -np.inf)
+    return bool(best[int(visits.argmax())] == best.max())
 
 
 def _wins_by_passing(position: _core.Position) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +21,7 @@ PHASES: Final = 6
 """Accuracy is shown by sixths of the length of a game."""
 BINS: Final = 20
 """Of the reliability curve of the outcome."""
+_Z95: Final = statistics.NormalDist().inv_cdf(0.975)
 _OUTPUTS: Final = ("planes", "globals", "move", "legal", "outcome", "score", "ownership")
 
 
@@ -36,6 +38,8 @@ class Metrics:
     """Positions whose game has an outcome."""
     squared: NDArray[np.float64] = field(default_factory=lambda: np.zeros(PHASES))
     """Squared errors of the expected outcome against +1, 0, -1."""
+    fourth: float = 0.0
+    """Sum of the squares of these."""
     right: NDArray[np.float64] = field(default_factory=lambda: np.zeros(PHASES))
     """Winners foretold, of decided games."""
     decided: NDArray[np.float64] = field(default_factory=lambda: np.zeros(PHASES))
@@ -69,6 +73,15 @@ class Metrics:
         if self.owned:
             out["ownership"] = self.owned_right / self.owned
         return out
+
+    @property
+    def outcome_mse_error(self) -> float:
+        """Half the width of the 95 % interval of the outcome's mean squared error, positions being independent."""
+        n = self.known.sum()
+        if n < 2:
+            return 2.0  # squared errors are 0 to 4, and one alone tells nothing
+        variance = (self.fourth - self.squared.sum() ** 2 / n) / (n - 1)
+        return float(_Z95 * np.sqrt(max(0.0, variance) / n))
 
     @property
     def calibration_error(self) -> float:
@@ -233,7 +246,9 @@ def _add(
     if "value" in answers and known.any():
         value, wanted = answers["value"], (outcome[:, 0] - outcome[:, 2]).astype(np.float64)
         found.known += by_phase(known)
-        found.squared += by_phase(known * (value - wanted) ** 2)
+        squared = known * (value - wanted) ** 2
+        found.squared += by_phase(squared)
+        found.fourth += float((squared**2).sum())
         decided = known & (wanted != 0)
         found.decided += by_phase(decided)
         found.right += by_phase(decided & (np.sign(value) == wanted))

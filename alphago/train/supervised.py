@@ -87,6 +87,7 @@ def prepare(
     *,
     teach: Callable[[Batches], Source] | None = None,
     examples: Callable[[Games, NDArray[np.bool_], bool], NDArray[np.int64]] | None = None,
+    begin_with: Callable[[Network], Network] | None = None,
     measure_learned: bool = False,
     stage: str = "supervised",
 ) -> Task:
@@ -95,7 +96,9 @@ def prepare(
     Args:
         teach: puts other targets in the place of the games'.
         examples: positions of the games of one side of the split (and whether it is the held-out side); None: all there are.
-        measure_learned: measure on positions that were learned from too: "learned_..." among the metrics.
+        begin_with: the network that is trained, made of the one in `start_from`; None: that one.
+        measure_learned: measure on positions that were learned from too: "learned_..." among the metrics; and with either outcome
+            error half the width of its 95 % interval: "outcome_mse_error".
         stage: name of the stage in the run's manifest.
 
     Raises:
@@ -116,7 +119,7 @@ def prepare(
         for is_held_out in (False, True)
         for side in (games.side_of_split(data.held_out, data.split_seed, held_out=is_held_out),)
     )
-    network = _network(settings)
+    network = _network(settings, begin_with)
     smallest, largest = network.architecture.sizes
     for size in np.unique(games.sizes).tolist():
         if not smallest <= size <= largest:
@@ -137,12 +140,15 @@ def prepare(
         )  # fmt: skip
         return batches if teach is None else teach(batches)
 
-    def evaluate(one: Network) -> dict[str, float]:
+    def measure_on(one: Network, positions: NDArray[np.int64]) -> dict[str, float]:
         bf16 = settings.training.precision == "bf16"
-        found = measure(one, games, measured, device=place.device, bf16=bf16, threads=settings.threads).summary()
+        found = measure(one, games, positions, device=place.device, bf16=bf16, threads=settings.threads)
+        return found.summary() | ({"outcome_mse_error": found.outcome_mse_error} if measure_learned else {})
+
+    def evaluate(one: Network) -> dict[str, float]:
+        found = measure_on(one, measured)
         if measure_learned:
-            known = spread(learned, data.measured)
-            more = measure(one, games, known, device=place.device, bf16=bf16, threads=settings.threads).summary()
+            more = measure_on(one, spread(learned, data.measured))
             found |= {f"learned_{name}": value for name, value in more.items()}
         return found
 
@@ -183,9 +189,10 @@ def games_hash(games: Games) -> str:
     return hashlib.sha256(b"".join(games.keys)).hexdigest()[:16]
 
 
-def _network(settings: SupervisedSettings) -> Network:
+def _network(settings: SupervisedSettings, begin_with: Callable[[Network], Network] | None) -> Network:
     if settings.start_from is not None:
-        return load_network(settings.start_from)[0]
+        start = load_network(settings.start_from)[0]
+        return start if begin_with is None else begin_with(start)
     return build(settings.network, settings.training.seed)
 
 

@@ -12,10 +12,10 @@ from typing import Any, Final, TypeVar
 import pydantic
 
 from alphago.machine import seconds_of
-from alphago.nets.architecture import AlphaGoPolicy, AlphaGoValue, Architecture, Residual
+from alphago.nets.architecture import Architecture, Residual
 from alphago.train.rollout_run import RolloutSettings
 from alphago.train.supervised import SupervisedSettings
-from alphago.train.value import ValueSettings
+from alphago.train.value import ValueSettings, value_architecture
 from selfplay.pipeline.settings import EvaluationPart, GamesPart, PipelineError, PipelineSettings, Tier, budget_seconds
 from selfplay.reinforce_go import GoReinforceSettings
 from selfplay.value_data import ValueDataSettings
@@ -134,7 +134,7 @@ def plan_of(settings: PipelineSettings, budget: str | None = None) -> Plan:
         | {
             "data.stores": ("value-data",),
             "network": value_network.model_dump(),
-            "start_from": "value-start" if value.from_policy else None,
+            "start_from": "supervised" if value.from_policy else None,
             "training.steps": value_steps,
             "training.evaluate_steps": math.ceil(value_steps / value.measurements),
             "training.seed": settings.seed,
@@ -171,7 +171,7 @@ def plan_of(settings: PipelineSettings, budget: str | None = None) -> Plan:
         policy_positions=work.amount("evaluate-value", shares.evaluate_value, rates.evaluate_value, "a position"),
         component_games=_component_games(settings, tier, work),
         component_seconds=tier.seconds,
-        expected=_expected(seconds, tier),
+        expected=_expected(seconds, tier, settings.evaluation.arms),
     )
 
 
@@ -234,20 +234,11 @@ def _component_games(settings: PipelineSettings, tier: Tier, work: _Work) -> int
     return 2 * (games // (2 * matches))
 
 
-def _expected(seconds: float, tier: Tier) -> dict[str, float]:
+def _expected(seconds: float, tier: Tier, arms: bool) -> dict[str, float]:
+    """By stage; a second value network is trained for the comparison of one and many positions a game."""
     shares = {name.replace("_", "-"): share for name, share in tier.shares.model_dump().items()}
+    shares["evaluate-value"] += shares["value"] if arms else 0.0
     return {stage: round(seconds * shares.get(stage, 0.0), 3) for stage in STAGES}
-
-
-def value_architecture(network: Residual | AlphaGoPolicy | AlphaGoValue) -> Residual | AlphaGoValue:
-    """The value network that goes with a policy network: the same tower, and the outcome alone."""
-    if isinstance(network, Residual):
-        return network.model_copy(
-            update={"policy": False, "outcome": True, "ownership": False, "score": False, "reply": False}
-        )
-    if isinstance(network, AlphaGoPolicy):  # the paper's: one more convolution (Nature 529, Methods)
-        return AlphaGoValue(layers=network.layers + 1, channels=network.channels, size=network.size)
-    raise PipelineError("a value network is no policy network")
 
 
 def with_values(model: ModelT, values: dict[str, Any]) -> ModelT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,9 @@ from selfplay.pipeline.settings import PipelineError
 from selfplay.value_errors import Errors, draw_examples, measure_errors
 
 RESULT: Final = "result.json"
+MEASURED: Final = "measured.json"
+"""Errors of values that were found before the stage was cut short."""
+_PERCENT: Final = 100.0
 POLICIES: Final = {"SL policy": "supervised/network", "RL policy": "reinforce/network"}
 """As reports call them, and where they come from."""
 
@@ -69,6 +72,17 @@ def evaluate_value(context: Context, plan: Plan) -> Made:
     )  # fmt: skip
     policies = {name: named_network(str(context.path(need)), plan.size, need) for name, need in POLICIES.items()}
     torch.set_num_threads(context.machine.threads)
+    trained = _PERCENT * plan.expected["value"] / plan.expected["evaluate-value"] if part.arms else 0.0
+    parts: dict[str, Callable[[float, float, str], None]] = {}
+
+    def told(name: str, done: int, total: int) -> None:
+        if name not in parts:
+            step = (_PERCENT - trained) / (1 + len(policies))
+            parts[name] = _within(context, trained + len(parts) * step, trained + (len(parts) + 1) * step)
+        parts[name](done, total, f"{name}, {done:,}/{total:,} positions")
+
+    before = context.folder / MEASURED
+    context.folder.mkdir(parents=True, exist_ok=True)
     with joined(context.machine.device) as place:
         errors = measure_errors(
             examples,
@@ -80,11 +94,22 @@ def evaluate_value(context: Context, plan: Plan) -> Made:
             seed=plan.seed,
             threads=context.machine.threads,
             device=place.device,
-            on_done=lambda name, done, total: context.advance(done, total, name),
+            on_done=told,
+            known=errors_of(json.loads(before.read_text(encoding="utf-8"))).squared if before.exists() else None,
+            on_way=lambda found: write_atomically(before, json.dumps(_raw(found)).encode(), PipelineError),
         )
-    facts = {"playouts": part.playouts, **errors.to_dict(), "arms": value_examples.to_dict(arms), **_raw(errors)}
+    facts = {"playouts": part.playouts, **errors.to_dict(), "arms": value_examples.to_dict(arms), **_raw(errors, 4)}
     value, rollouts = (errors.whole(name).mse for name in list(errors.squared)[:2])
     return _result(context, facts, f"MSE {value:.3f}, of {part.playouts} rollouts {rollouts:.3f}")
+
+
+def _within(context: Context, begin: float, end: float) -> Callable[[float, float, str], None]:
+    """What tells of a part of a stage that takes from `begin` to `end` per cent of it."""
+
+    def advance(done: float, total: float, text: str) -> None:
+        context.advance(begin + (end - begin) * done / max(1.0, total), _PERCENT, text)
+
+    return advance
 
 
 def _arms(context: Context, plan: Plan) -> list[value_examples.Arm]:
@@ -95,19 +120,24 @@ def _arms(context: Context, plan: Plan) -> list[value_examples.Arm]:
     context.clear_without(run, MANIFEST)
     torch.set_num_threads(plan.threads)
     with joined(context.machine.device) as place:
-        told, stops = TrainingTold(context), context.machine.stops
+        part = _PERCENT * plan.expected["value"] / plan.expected["evaluate-value"]
+        told, stops = TrainingTold(context, _within(context, 0.0, part)), context.machine.stops
         many = value_examples.train_arm(run, settings, "many", one.positions, place, told, stops)
     if many is None:
         raise KeyboardInterrupt
     return [one, many]
 
 
-def _raw(errors: Errors) -> dict[str, Any]:
-    """Squared errors of every position, so that the figure can be drawn again."""
+def _raw(errors: Errors, digits: int | None = None) -> dict[str, Any]:
+    """Squared errors of every position, so that the figure can be drawn again; to the last bit, or rounded."""
+
+    def shown(value: float) -> float:
+        return value if digits is None else round(value, digits)
+
     return {
-        "stages": [round(float(stage), 4) for stage in errors.stages],
+        "stages": [shown(stage) for stage in errors.stages.tolist()],
         "squared": {
-            name: [None if np.isnan(value) else round(float(value), 4) for value in values]
+            name: [None if np.isnan(value) else shown(value) for value in values.tolist()]
             for name, values in errors.squared.items()
         },
     }

@@ -94,6 +94,7 @@ def _write(
     def taken() -> Iterator[GameRow]:
         nonlocal games, moves
         for store in stores:
+            context.advance(games, 0, f"reading {store.name}")
             for row in read_games(store):
                 if part.limit is not None and games >= part.limit:
                     return

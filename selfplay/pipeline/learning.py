@@ -6,16 +6,15 @@ and gone on with as that can.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
-from alphago.nets.modules import Network, build
 from alphago.nets.rollout import weights_hash
 from alphago.nets.runtimes import choose
-from alphago.nets.store import load_network, network_hash, save_network
+from alphago.nets.store import load_network, network_hash
 from alphago.train import supervised
 from alphago.train.distributed import joined
 from alphago.train.folders import MANIFEST
@@ -24,14 +23,13 @@ from alphago.train.rollout_run import begin as begin_rollout
 from alphago.train.supervised import Task
 from alphago.train.value import ValueSettings, prepare_value
 from selfplay.networks import named_network
-from selfplay.pipeline.budget import Learning, Plan, value_architecture, with_values
+from selfplay.pipeline.budget import Learning, Plan, with_values
 from selfplay.pipeline.games import write_in_order
 from selfplay.pipeline.runner import Context, Made
 from selfplay.reinforce_go import NETWORK as LAST
 from selfplay.reinforce_go import begin as begin_reinforce
 from selfplay.value_data import Counts, play_value_games
 
-START: Final = "start.safetensors"
 RUN: Final = "run"
 _REINFORCE_CURVES: Final = (
     "score", "return", "entropy", "moves", "kl_behaviour", "measured_start", "measured_pool", "measured_pool_worst",
@@ -79,10 +77,15 @@ class _RolloutTold:
 
 
 class TrainingTold:
-    """Watches the loop that networks are trained with."""
+    """Watches the loop that networks are trained with.
 
-    def __init__(self, context: Context) -> None:
+    Args:
+        advance: told how far it is, in place of the stage as a whole.
+    """
+
+    def __init__(self, context: Context, advance: Callable[[float, float, str], None] | None = None) -> None:
         self._context = context
+        self._advance = advance or context.advance
 
     def report(self, report: Report) -> None:
         """Every few steps."""
@@ -90,7 +93,7 @@ class TrainingTold:
         names = ("top1", "policy", "outcome", "value")
         shown = [f"{name} {report.values[name]:.3f}" for name in names if name in report.values]
         shown.append(f"{report.examples_per_second:,.0f} positions/s")
-        self._context.advance(report.step, report.total, ", ".join(shown))
+        self._advance(report.step, report.total, ", ".join(shown))
 
     def measured(self, step: int, metrics: Mapping[str, float]) -> None:
         """On held-out games."""
@@ -201,29 +204,12 @@ def learn_value(context: Context, plan: Plan) -> Made:
 
 
 def value_settings(context: Context, plan: Plan, learning: Learning, games: Path) -> ValueSettings:
-    """The run's settings with paths; the file that it begins with is written into the stage's folder."""
+    """The run's settings with paths."""
     values: dict[str, Any] = {"data.stores": (str(games),)}
     examples = round(plan.value_games * (1 - learning.run.data.held_out))
     values["training.steps"] = learning.steps(examples)
     if plan.from_policy:
-        start = (context.folder / START).resolve()
-        write_value_start(context.path("supervised/network"), start)
-        values["start_from"] = str(start)
+        values["start_from"] = str(context.path("supervised/network"))
     found = with_values(learning.run, values)
     assert isinstance(found, ValueSettings)
     return found
-
-
-def write_value_start(policy: Path, out: Path) -> None:
-    """A value network that begins with a policy network's tower and outcome head. The same policy gives the same file."""
-    network, _ = load_network(policy)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_network(out, value_start(network), {"made_by": "alphago pipeline", "policy": network_hash(network)})
-
-
-def value_start(network: Network) -> Network:
-    """The value network with the weights that both have."""
-    found = build(value_architecture(network.architecture))
-    wanted, known = found.state_dict(), network.state_dict()
-    found.load_state_dict({name: known.get(name, tensor) for name, tensor in wanted.items()})
-    return found.eval()

@@ -6,7 +6,7 @@ time and the rates that the configuration states. A clock has no part in them, s
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import pydantic
 
@@ -188,9 +188,9 @@ class ReinforcePart(pydantic.BaseModel, extra="forbid", frozen=True):
 class ValueDataPart(pydantic.BaseModel, extra="forbid", frozen=True):
     """Games with one random move each."""
 
-    latest: Annotated[
-        int | None, pydantic.Field(ge=1, description="latest random move; none: 1.25 times the points")
-    ] = None
+    latest: Annotated[int | None, pydantic.Field(ge=1, description="latest random move; none: the board's points")] = (
+        None
+    )
     temperature: Annotated[float, pydantic.Field(ge=0)] = 1.0
 
 
@@ -217,14 +217,19 @@ class EvaluationPart(pydantic.BaseModel, extra="forbid", frozen=True):
     positions: Annotated[int, pydantic.Field(ge=1, description="held-out positions of policies, at most")] = 20_000
     value_positions: Annotated[int, pydantic.Field(ge=1, description="held-out positions of values, at most")] = 2000
     playouts: Annotated[int, pydantic.Field(ge=2, description="from each of those")] = 100
-    arms: Annotated[bool, pydantic.Field(description="train on many positions a game too, and compare")] = True
+    arms: Annotated[
+        bool,
+        pydantic.Field(
+            description="train on many positions a game too, and compare: takes the value network's time again"
+        ),
+    ] = True
     against: Annotated[tuple[str, ...], pydantic.Field(min_length=1, description="fixed opponents")] = ANCHORS
     variants: Annotated[tuple[str, ...], pydantic.Field(min_length=1)] = NAMES
     rules: Annotated[str, pydantic.Field(description="of those matches")] = "chinese-ogs"
     openings: str = "generated"
-    precision: Annotated[str, pydantic.Field(pattern="auto|fp32|bf16|int8", description="of networks in matches")] = (
-        "auto"
-    )
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "int8"], pydantic.Field(description="of networks in matches")
+    ] = "auto"
     samples: Annotated[int, pydantic.Field(ge=0, description="games shown in the report")] = 3
 
     @pydantic.field_validator("rules")
@@ -284,6 +289,12 @@ class PipelineSettings(pydantic.BaseModel, extra="forbid", frozen=True):
         if begins != sorted(set(begins)):
             raise ValueError("tiers stand in the order of their budgets, each once")
         for tier in self.tiers:
+            again = tier.shares.value if self.evaluation.arms else 0.0
+            total = sum(tier.shares.model_dump().values()) + again
+            if total > 1 + 1e-9:
+                raise ValueError(
+                    f"tier {tier.budget}: the shares, value counted twice for evaluation.arms, sum to 1 at most, these to {total:g}"
+                )
             smallest, largest = tier.network.sizes
             if not smallest <= self.size <= largest:
                 raise ValueError(f"tier {tier.budget}: its network does not play on {self.size}x{self.size}")

@@ -7,12 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from alphago.arena.client import split_command
+from alphago.arena.components import opponents_of
+from alphago.arena.openings import EMPTY, GENERATED
 from alphago.files import TEMPORARY_SUFFIX
 from selfplay.pipeline.budget import STAGES, Plan
 from selfplay.pipeline.evaluation import evaluate_policy, evaluate_value, play_parts
 from selfplay.pipeline.games import collect_games, selfplay_settings, source_digests
 from selfplay.pipeline.learning import learn_reinforce, learn_rollout, learn_supervised, learn_value, make_value_data
+from selfplay.pipeline.records import hash_of_json, hash_of_path
 from selfplay.pipeline.runner import Context, Made, Stage
+from selfplay.pipeline.settings import EvaluationPart, PipelineError
 
 ENGINE: Final = {
     "policy.safetensors": "supervised/network",
@@ -31,7 +36,8 @@ def stages_of(plan: Plan, about: dict[str, Any]) -> list[Stage]:
         about: what the report says of the run: configuration, budget, program.
 
     Raises:
-        PipelineError: a source of games that is not there.
+        PipelineError: a source of games, a file of openings or an opponent's program that is not there.
+        ComponentsError, SideError: opponents that cannot be.
         BadSearchParams: self-play with a search parameter that cannot be.
     """
     evaluation = plan.evaluation.model_dump(mode="json")
@@ -94,10 +100,23 @@ def stages_of(plan: Plan, about: dict[str, Any]) -> list[Stage]:
             },
             bound(play_parts),
             ("supervised/network", "value/network", "rollout/weights"),
+            reads=opponent_digests(plan.evaluation),
         ),
         Stage("report", about, lambda context: write_report(context, plan, about), STAGES[:-1]),
     ]
     assert tuple(stage.name for stage in found) == STAGES
+    return found
+
+
+def opponent_digests(part: EvaluationPart) -> dict[str, str]:
+    """Content hashes of the fixed opponents and of the openings, by name. What is wrong with them is said before any learning."""
+    found = {}
+    for side in opponents_of(part.against):
+        if side.command is not None and shutil.which(program := split_command(side.command)[0]) is None:
+            raise PipelineError(f"evaluation.against: {side.name}: no program {program!r}")
+        found[f"opponent {side.name}"] = hash_of_json(side.identity())
+    if part.openings not in (EMPTY, GENERATED):
+        found["openings"] = hash_of_path(Path(part.openings))
     return found
 
 
