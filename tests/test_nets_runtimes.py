@@ -450,6 +450,29 @@ def test_the_command_compares_every_precision(
     assert "13" in capsys.readouterr().err
 
 
+def test_an_architecture_is_converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks of one architecture share the conversion and nothing else."""
+    need("openvino")
+    from alphago.nets import openvino_runtime
+
+    openvino_runtime._converted.cache_clear()
+    convert, calls = openvino_runtime.convert, []
+
+    def counted(module: PlayModule, size: int, batch: int) -> Any:
+        calls.append(size)
+        return convert(module, size, batch)
+
+    monkeypatch.setattr(openvino_runtime, "convert", counted)
+    networks = [shaken(fresh("residual"), seed) for seed in (1, 2)]
+    evaluators = [make_evaluators(one, 9, 4, runtime="openvino", precision="fp32")[0] for one in networks]
+    evaluators[0].swap_weights(networks[1])
+    evaluators[0].swap_weights(networks[0])
+    assert len(calls) == 1
+    planes, globals_ = inputs(networks[0], 9, 4)
+    for network, evaluator in zip(networks, evaluators, strict=True):
+        close(arrays(evaluator.evaluate(planes, globals_)), expected(network, planes, globals_), 1e-4)
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="signal stacks are read as Linux has them")
 def test_openvino_leaves_the_signal_stack_of_this_thread_alone() -> None:
     """Evaluators come and go, int8 ones too, and Ctrl-C still finds a stack to be handled on."""

@@ -6,17 +6,21 @@ the threads, for each of them, so that worker threads run batches side by side w
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import json
+from typing import Any, Final
 
 import numpy as np
 import torch
 
 from alphago.nets import vendor
-from alphago.nets.architecture import GLOBALS, NetworkError
+from alphago.nets.architecture import GLOBALS, NetworkError, architecture_of
 from alphago.nets.evaluator import Floats, Outputs, PlayModule, check_fit, new_buffers
-from alphago.nets.modules import Network, folded, folded_state
+from alphago.nets.modules import Network, build, folded, folded_state
 
 PRECISIONS = ("fp32", "bf16", "int8")
+_KEPT: Final = 16
+"""Architectures whose conversion is kept."""
 
 
 def convert(module: PlayModule, size: int, batch: int) -> Any:
@@ -27,6 +31,20 @@ def convert(module: PlayModule, size: int, batch: int) -> Any:
         model = vendor.openvino().convert_model(module.eval(), example_input=example)
     model.reshape({0: list(example[0].shape), 1: list(example[1].shape)})
     return model
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _converted(architecture: str, size: int, batch: int) -> tuple[Any, dict[bytes, str]]:
+    """The openvino.Model of an architecture (in JSON) with random numbers for weights, and the tensor that each of these is.
+
+    Kept, since a conversion takes a second and leaves megabytes behind for good.
+    """
+    probe = folded(build(architecture_of(json.loads(architecture))))
+    random = np.random.default_rng(0)
+    for tensor in probe.state_dict().values():
+        tensor.copy_(torch.from_numpy(random.normal(0, 0.1, tuple(tensor.shape)).astype(np.float32)))
+    model = convert(PlayModule(probe), size, batch)
+    return model, {t.numpy().tobytes(): name for name, t in probe.state_dict().items()}
 
 
 class Graph:
@@ -41,12 +59,8 @@ class Graph:
     """
 
     def __init__(self, network: Network, size: int, batch: int, *, as_inputs: bool = False) -> None:
-        probe = folded(network).cpu()
-        random = np.random.default_rng(0)
-        for tensor in probe.state_dict().values():
-            tensor.copy_(torch.from_numpy(random.normal(0, 0.1, tuple(tensor.shape)).astype(np.float32)))
-        self.model = convert(PlayModule(probe), size, batch)
-        by_content = {t.numpy().tobytes(): name for name, t in probe.state_dict().items()}
+        pristine, by_content = _converted(network.architecture.model_dump_json(), size, batch)
+        self.model = pristine.clone()
         self._places: dict[str, Any] = {}
         for op in self.model.get_ops():
             if op.get_type_name() == "Constant" and op.get_element_type().is_real():
