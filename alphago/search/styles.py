@@ -28,7 +28,8 @@ def bot_search(size: int, has_policy: bool, has_value: bool) -> SearchParams:
     What else was tried with networks, on 9x9 at 0.25 s a move; Elo against the value that is used, 95 % intervals of +-45 to 70
     (docs/results.md, "Search with networks, tuned"): c_init 0.8: -34, 1.8: -22; fpu_reduction 0: -33, 0.4: -29; policy_exponent
     0.8: -22; leaves_in_flight 4: -7, 16: -41; rounds_in_flight 1: -24; virtual_loss 3: -20; move visits: -32; score_static
-    0.1: +8; rollouts with lambda 0.3: +28. The last two are not told apart from nothing, and a search without them is simpler.
+    0.1: +8; rollouts with lambda 0.3: +28, in a match of its own +10: a search without the last two is simpler. At 1 s a move
+    none of these was told apart from nothing.
     """
     values = _resignation(size)
     if has_policy:
