@@ -390,6 +390,14 @@ def test_a_folder_that_is_another_match_is_refused(tmp_path: Path) -> None:
         play_stored(deterministic(komi=2.5), tmp_path / "m", 2, resume=True)
     with pytest.raises(MatchError, match="other settings: a is"):
         play_stored(small_match("novice", "novice", openings="generated"), tmp_path / "m", 2, resume=True)
+    (tmp_path / "begun").mkdir()
+    for left in (
+        "lock",
+        "games.jsonl",
+        ".match.json.7.tmp",
+    ):  # by a process that was killed before it wrote the manifest
+        (tmp_path / "begun" / left).touch()
+    assert play_stored(deterministic(), tmp_path / "begun", 2, resume=False).played == 2
     (tmp_path / "n").mkdir()
     (tmp_path / "n" / "thesis.tex").touch()
     with pytest.raises(MatchError, match="is not empty and holds no match"):

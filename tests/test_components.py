@@ -17,12 +17,12 @@ from alphago.arena.components import (
     games_of,
     opponents_of,
     pairings,
-    play_components,
     side_text,
     table_of,
     variants_named,
 )
 from alphago.arena.engines import BotEngine
+from alphago.arena.ladder import play_pairings
 from alphago.arena.match import MatchError
 from alphago.arena.ratings import Pairing, bradley_terry
 from alphago.arena.sides import SideError, parse_side
@@ -117,9 +117,9 @@ def test_matches_are_played_gone_on_with_and_rated_in_one_fit(parts: Parts, tmp_
     half = out / "rollouts-only-vs-more"
     half.mkdir(parents=True)
     (half / "lock").touch()  # a process died before it wrote the match's manifest
-    play_components(pairs, out, 2, parallel=1, threads=1, on_match=lambda _, n, of: told.append((n, of)), **SMALL)
+    play_pairings(pairs, out, 2, parallel=1, threads=1, on_match=lambda _, n, of: told.append((n, of)), **SMALL)
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    play_components(pairs, out, 4, parallel=1, threads=1, **SMALL)
+    play_pairings(pairs, out, 4, parallel=1, threads=1, **SMALL)
     games = games_of(out)
     assert set(games) == {(a.name, b.name) for a, b in pairs} and all(sorted(g) == [0, 1, 2, 3] for g in games.values())
     table = table_of(out)
@@ -144,7 +144,7 @@ def test_matches_are_played_gone_on_with_and_rated_in_one_fit(parts: Parts, tmp_
     values = json.loads(json.dumps(table.to_dict()))
     assert [one["anchor"] for one in values["rows"]] == [r.variant is None for r in table.rows]
     with pytest.raises(MatchError, match="an even number"):
-        play_components(pairs, out, 3, **SMALL)
+        play_pairings(pairs, out, 3, **SMALL)
     anchored = table_of(out, {"few": 100.0})
     assert next(row for row in anchored.rows if row.rating.name == "few").rating.elo == 100.0
 

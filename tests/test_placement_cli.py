@@ -49,6 +49,8 @@ def test_help_imports_nothing_heavy() -> None:
         (["optimise", "--devices", "1", "--processors", "0"], "all devices together have 4e+08"),
         (["optimise", "--devices", "two"], "of a graph file a number of accelerators"),
         (["optimise", "--measure"], "measuring needs a model on this computer"),
+        (["measure", "--model", "example"], "measuring needs a model on this computer"),
+        (["validate", "--model", "example"], "measuring needs a model on this computer"),
         (
             ["optimise", "--policy", "transformer"],
             "policy.kind: input should be 'stepwise', 'seq2seq' or 'hierarchical'",

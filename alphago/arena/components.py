@@ -7,19 +7,16 @@ tree policy, as in the paper.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from alphago.arena.game import GameRecord
 from alphago.arena.journal import MANIFEST, read_journal
-from alphago.arena.ladder import folder_of, read_pairings
-from alphago.arena.match import Match, check_even, match_settings, play_stored
+from alphago.arena.ladder import read_pairings
 from alphago.arena.ratings import Pairing, Rating, Ratings, bradley_terry
 from alphago.arena.sides import Side, parse_side
-from alphago.arena.summary import Summary
 from alphago.errors import AlphaGoError
 from alphago.messages import did_you_mean
 from alphago.nets.shipped import NONE
@@ -145,46 +142,6 @@ def opponents_of(anchors: Sequence[str]) -> list[Side]:
         if seen.count(name) > 1:
             raise ComponentsError(f"two engines are called {name}: name the opponent otherwise, such as other={name}")
     return found
-
-
-def play_components(
-    pairs: Sequence[tuple[Side, Side]],
-    out: Path,
-    games: int,
-    *,
-    parallel: int | None = None,
-    threads: int | None = None,
-    on_match: Callable[[Match, int, int], None] | None = None,
-    on_game: Callable[[Match, GameRecord, Summary], None] | None = None,
-    **settings: Any,
-) -> None:
-    """Play what is missing in a folder of matches.
-
-    Args:
-        pairs: of `pairings`.
-        games: of each of them, even.
-        on_match: called with each match before it, its number from 1, and how many there are.
-        on_game: called after each game.
-        settings: of `MatchSettings`, the sides excepted.
-
-    Raises:
-        MatchError, JournalError: as `alphago.arena.match.play_stored`.
-        KeyboardInterrupt: Ctrl-C; what has ended is stored.
-    """
-    check_even(games)
-    for number, (a, b) in enumerate(pairs, 1):
-        folder, first, second = folder_of(out, a, b)
-        if folder.exists() and not (folder / MANIFEST).exists():
-            shutil.rmtree(folder)  # a process was killed while it made the folder
-        match = Match(match_settings(a=first.text, b=second.text, **settings), parallel=parallel, threads=threads)
-        if on_match is not None:
-            on_match(match, number, len(pairs))
-
-        def heard(game: GameRecord, summary: Summary, match: Match = match) -> None:
-            if on_game is not None:
-                on_game(match, game, summary)
-
-        play_stored(match, folder, games, resume=True, on_game=heard)
 
 
 @dataclass(frozen=True)

@@ -222,3 +222,11 @@ def _read(path: Path) -> tuple[dict[int, GameRecord], int]:
             raise JournalError(f"{path}:{number}: game {game.index} is there twice")
         games[game.index] = game
     return games, length
+
+
+def only_begun(directory: Path) -> bool:
+    """Whether a folder holds nothing but what a process that was killed before it wrote the manifest leaves."""
+    return all(
+        path.name == LOCK or path.name.startswith(f".{MANIFEST}") or (path.name == GAMES and not path.stat().st_size)
+        for path in directory.iterdir()
+    )

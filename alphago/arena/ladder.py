@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from alphago.arena.game import GameRecord
 from alphago.arena.journal import MANIFEST, read_journal, read_json
-from alphago.arena.match import Match, match_settings, play_stored
+from alphago.arena.match import Match, check_even, match_settings, play_stored
 from alphago.arena.ratings import Pairing, RatingError, Ratings
 from alphago.arena.sides import Side, parse_side
 from alphago.arena.summary import Summary
@@ -57,36 +57,36 @@ def folder_of(directory: Path, a: Side, b: Side) -> tuple[Path, Side, Side]:
     return (other, b, a) if other.exists() and not path.exists() else (path, a, b)
 
 
-def play_ladder(
-    sides: Sequence[Side],
+def play_pairings(
+    pairs: Sequence[tuple[Side, Side]],
     directory: Path,
     games: int,
     *,
-    neighbours: int | None = None,
     parallel: int | None = None,
     threads: int | None = None,
     on_match: Callable[[Match, int, int], None] | None = None,
     on_game: Callable[[Match, GameRecord, Summary], None] | None = None,
     **settings: Any,
 ) -> None:
-    """Play what is missing of every pairing.
+    """Play what is missing in a folder of matches.
 
     Args:
+        pairs: of `schedule`, or any others.
         games: of each pairing, even.
         on_match: called with each match before it, its number from 1, and how many there are.
         on_game: called after each game.
         settings: of `MatchSettings`, the sides excepted.
 
     Raises:
-        LadderError, MatchError, JournalError: as `schedule` and `play_stored`.
+        MatchError, JournalError: as `play_stored`.
         KeyboardInterrupt: Ctrl-C; what has ended is stored.
     """
-    pairings = schedule(sides, neighbours)
-    for number, pairing in enumerate(pairings, 1):
+    check_even(games)
+    for number, pairing in enumerate(pairs, 1):
         folder, a, b = folder_of(directory, *pairing)
         match = Match(match_settings(a=a.text, b=b.text, **settings), parallel=parallel, threads=threads)
         if on_match is not None:
-            on_match(match, number, len(pairings))
+            on_match(match, number, len(pairs))
 
         def heard(game: GameRecord, summary: Summary, match: Match = match) -> None:
             if on_game is not None:

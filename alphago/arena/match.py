@@ -27,6 +27,7 @@ from alphago.arena.journal import (
     SUMMARY,
     Journal,
     JournalError,
+    only_begun,
     read_json,
     to_row,
     write_json,
@@ -343,7 +344,7 @@ def play_stored(
                 f"{directory} holds a match already: add --resume to go on with it, or choose another --out"
             )
         check_same(read_json(path), wanted, directory)
-    elif directory.exists() and any(directory.iterdir()):
+    elif directory.exists() and not only_begun(directory):
         raise MatchError(f"{directory} is not empty and holds no match ({MANIFEST}): choose another --out")
     with Journal(directory) as journal:
         if is_new:

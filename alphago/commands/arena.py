@@ -27,15 +27,13 @@ from alphago.commands.match import (
     Size,
     Threads,
     Time,
-    describe,
+    game_teller,
     say,
+    tell_match,
 )
 
 if TYPE_CHECKING:
-    from alphago.arena.game import GameRecord
-    from alphago.arena.match import Match
     from alphago.arena.ratings import Ratings
-    from alphago.arena.summary import Summary
 
 app = typer.Typer(
     add_completion=False,
@@ -76,37 +74,27 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Play every pairing that is missing in the folder, then print the ratings. The same command goes on after an interruption."""
-    from alphago.arena.ladder import parse_anchors, parse_players, play_ladder, read_pairings, schedule
+    from alphago.arena.ladder import parse_anchors, parse_players, play_pairings, read_pairings, schedule
     from alphago.arena.ratings import RatingError, bradley_terry
     from alphago.messages import did_you_mean
 
     sides = parse_players(players)
-    schedule(sides, neighbours)
+    pairs = schedule(sides, neighbours)
     anchors = parse_anchors(anchor or [])
     names = [side.name for side in sides]
     for name in anchors:
         if name not in names:
             raise RatingError(f"the anchor {name!r} is none of the engines{did_you_mean(name, names)}")
 
-    def announce(found: Match, number: int, total: int) -> None:
-        say(f"pairing {number} of {total}: {describe(found)}")
-
-    def tell(found: Match, game: GameRecord, summary: Summary) -> None:
-        if game.message:
-            say(f"game {game.index}: lost by {game.reason}: {game.message}")
-        if summary.played % 10 == 0 or summary.played == games:
-            say(f"{summary.played:,}/{games:,} games: {summary.line()}")
-
     try:
-        play_ladder(
-            sides,
+        play_pairings(
+            pairs,
             out,
             games,
-            neighbours=neighbours,
             parallel=parallel,
             threads=threads,
-            on_match=announce,
-            on_game=tell,
+            on_match=tell_match,
+            on_game=game_teller(games),
             size=size,
             rules=rules,
             komi=komi,

@@ -21,16 +21,14 @@ from alphago.commands.match import (
     Seed,
     Size,
     Threads,
-    describe,
+    game_teller,
     say,
+    tell_match,
 )
 from alphago.console import seconds_option
 
 if TYPE_CHECKING:
     from alphago.arena.components import Table
-    from alphago.arena.game import GameRecord
-    from alphago.arena.match import Match
-    from alphago.arena.summary import Summary
 
 
 _LEGEND: Final = "P policy network, V value network, R rollouts"
@@ -75,8 +73,8 @@ def components(
     Each has the same time for a move and meets the same opponents; one Bradley-Terry fit rates all. The same command goes on after
     an interruption.
     """
-    from alphago.arena.components import ANCHORS, Parts, pairings, play_components, table_of
-    from alphago.arena.ladder import parse_anchors
+    from alphago.arena.components import ANCHORS, Parts, pairings, table_of
+    from alphago.arena.ladder import parse_anchors, play_pairings
 
     seconds = seconds_option(time, "--time")
     assert seconds is not None  # it has a default
@@ -84,24 +82,15 @@ def components(
     ratings = parse_anchors(anchor or [])
     pairs = pairings(parts, against or ANCHORS, seconds, variant or ())
 
-    def announce(found: Match, number: int, total: int) -> None:
-        say(f"pairing {number} of {total}: {describe(found)}")
-
-    def tell(found: Match, game: GameRecord, summary: Summary) -> None:
-        if game.message:
-            say(f"game {game.index}: lost by {game.reason}: {game.message}")
-        if summary.played % 10 == 0 or summary.played == games:
-            say(f"{summary.played:,}/{games:,} games: {summary.line()}")
-
     try:
-        play_components(
+        play_pairings(
             pairs,
             out,
             games,
             parallel=parallel,
             threads=threads,
-            on_match=announce,
-            on_game=tell,
+            on_match=tell_match,
+            on_game=game_teller(games),
             size=size,
             rules=rules,
             komi=komi,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -153,6 +154,23 @@ def describe(found: Any) -> str:
         f"{found.names[0]} against {found.names[1]}, {settings.size}x{settings.size}, {settings.rules}, komi {found.komi:g}, "
         f"{found.limits}{simulations}, {found.parallel} at a time, {found.threads} threads each"
     )
+
+
+def tell_match(found: Any, number: int, total: int) -> None:
+    """Which of several matches comes now."""
+    say(f"pairing {number} of {total}: {describe(found)}")
+
+
+def game_teller(games: int) -> Callable[[Any, Any, Any], None]:
+    """Says what went wrong in a game of several matches, and now and then how its match of so many games stands."""
+
+    def tell(_found: Any, game: Any, summary: Any) -> None:
+        if game.message:
+            say(f"game {game.index}: lost by {game.reason}: {game.message}")
+        if summary.played % 10 == 0 or summary.played == games:
+            say(f"{summary.played:,}/{games:,} games: {summary.line()}")
+
+    return tell
 
 
 def say(text: str) -> None:

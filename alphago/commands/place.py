@@ -29,6 +29,7 @@ from alphago.commands.place_problem import (
     Task,
     TracerOption,
     TrainingOption,
+    check_measurable,
     make_task,
 )
 from alphago.commands.place_study import study
@@ -131,8 +132,8 @@ def optimise(
     )
     if reward not in ("simulated", "measured"):
         raise PlacementError(f"--reward {reward!r}: simulated or measured")
-    if (measured or reward == "measured") and (asked.is_file or machine != "cores"):
-        raise PlacementError("measuring needs a model on this computer: a graph file has no code, and k80 is simulated")
+    if measured or reward == "measured":
+        check_measurable(asked)
     given: dict[str, Any] = {
         "policy.kind": policy,
         "learning.episodes": episodes,

@@ -20,16 +20,27 @@ from alphago.commands.place_problem import (
     ModelOption,
     ObjectiveOption,
     QueueOption,
+    Task,
     TracerOption,
+    check_measurable,
     make_task,
 )
 from alphago.commands.train_options import JsonOption
 
 if TYPE_CHECKING:
+    from alphago.controller.placement.capture import Captured
     from alphago.controller.placement.graph import Ints
     from alphago.controller.placement.problem import Problem
 
 OutFile = Annotated[Path | None, typer.Option("--out", help="Write everything to this JSON file, too.")]
+
+
+def _runnable(asked: Asked) -> tuple[Task, Captured]:
+    """The problem of a model, and the model. Raises PlacementError."""
+    check_measurable(asked)
+    task = make_task(asked)
+    assert task.captured is not None  # a model that is no file
+    return task, task.captured
 
 
 def measure(
@@ -59,11 +70,9 @@ def measure(
     from alphago.controller.placement.measure import side_by_side
     from alphago.machine import usable_threads
 
-    task = make_task(
-        Asked(model, devices, objective, None, memory, "cores", batch, tracer, False, groups, queue, calibrate)
-    )
-    problem, captured = task.problem, task.captured
-    assert captured is not None
+    asked = Asked(model, devices, objective, None, memory, "cores", batch, tracer, False, groups, queue, calibrate)
+    task, captured = _runnable(asked)
+    problem = task.problem
     best, _ = problem.best_alone
     single = f"all on {problem.machine.devices[best].name}"
     rows = [groups_row(problem, single, lambda: heuristics.alone(problem))]
@@ -109,11 +118,9 @@ def validate(
     from alphago.controller.placement.executor import Executor
     from alphago.controller.placement.measure import agreement, side_by_side
 
-    task = make_task(
-        Asked(model, devices, objective, None, memory, "cores", batch, tracer, False, groups, queue, calibrate)
-    )
-    problem, captured = task.problem, task.captured
-    assert captured is not None
+    asked = Asked(model, devices, objective, None, memory, "cores", batch, tracer, False, groups, queue, calibrate)
+    task, captured = _runnable(asked)
+    problem = task.problem
     drawn = varied(problem, placements, seed)
     simulated = problem.costs_of_operations(drawn).ms
     with Executor(captured, task.devices) as executor:

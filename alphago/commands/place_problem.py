@@ -117,6 +117,14 @@ class Asked:
         return self.model == "example" or self.model.endswith(".json")
 
 
+def check_measurable(asked: Asked) -> None:
+    """Raises PlacementError where nothing of what is asked for can run on this computer."""
+    from alphago.controller.placement.graph import PlacementError
+
+    if asked.is_file or asked.machine != "cores":
+        raise PlacementError("measuring needs a model on this computer: a graph file has no code, and k80 is simulated")
+
+
 def make_task(asked: Asked, kept: Problem | None = None) -> Task:
     """The problem that the options ask for.
 

@@ -14,8 +14,7 @@ import pydantic
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from alphago.data.embedded import resolve
-from alphago.data.game_set import Games, load_games
+from alphago.data.game_set import Games
 from alphago.errors import AlphaGoError
 from alphago.files import write_atomically
 from alphago.nets import header
@@ -236,8 +235,7 @@ def begin(
         TrainingError: the folder holds another run, or a run and `resume` is off; nothing to balance against.
     """
     data = settings.data
-    stores = [resolve(store) for store in data.stores]
-    games = load_games(stores, sizes=data.sizes, chosen_by=data.chosen_by, limit=data.limit, visits=False)
+    games = data.model_copy(update={"visits": False}).load()  # the moves are learned, searched or not
     learned = games.examples(games.side_of_split(data.held_out, data.split_seed, held_out=False))
     held_out = games.examples(games.side_of_split(data.held_out, data.split_seed, held_out=True))
     manifest = {"stage": "rollout", "settings": settings.model_dump(mode="json"), "games": games_hash(games)}

@@ -50,6 +50,16 @@ class DataSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     """Whether a search's visits are the policy's target where there are any; else the move played."""
     symmetries: bool = True
 
+    def load(self) -> Games:
+        """The games. Raises GameDataError."""
+        return load_games(
+            [resolve(store) for store in self.stores],
+            sizes=self.sizes,
+            chosen_by=self.chosen_by,
+            limit=self.limit,
+            visits=self.visits,
+        )
+
 
 class SupervisedSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     """A whole run."""
@@ -107,13 +117,7 @@ def prepare(
         TrainingError: network and boards do not fit.
     """
     data = settings.data
-    games = load_games(
-        [resolve(store) for store in data.stores],
-        sizes=data.sizes,
-        chosen_by=data.chosen_by,
-        limit=data.limit,
-        visits=data.visits,
-    )
+    games = data.load()
     learned, held_out = (
         games.examples(side) if examples is None else examples(games, side, is_held_out)
         for is_held_out in (False, True)

@@ -10,8 +10,9 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from alphago.arena.components import Parts, Table, games_of, pairings, play_components, table_of
+from alphago.arena.components import Parts, Table, games_of, pairings, table_of
 from alphago.arena.game import GameRecord
+from alphago.arena.ladder import play_pairings
 from alphago.arena.match import Match
 from alphago.arena.summary import Summary
 from alphago.data.game_set import load_games
@@ -178,7 +179,7 @@ def play_parts(context: Context, plan: Plan) -> Made:
         context.advance(before + summary.played, total, summary.line())
 
     matches = context.folder / "matches"
-    play_components(
+    play_pairings(
         pairs, matches, plan.component_games, threads=context.machine.threads, parallel=1, on_match=announce, on_game=tell,
         size=plan.size, rules=part.rules, komi=plan.komi, seed=plan.seed + 1, openings=part.openings,
     )  # fmt: skip

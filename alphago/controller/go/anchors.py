@@ -22,7 +22,7 @@ import torch
 
 from alphago.arena.game import GameRecord
 from alphago.arena.journal import read_journal
-from alphago.arena.ladder import play_ladder, read_pairings
+from alphago.arena.ladder import play_pairings, read_pairings, schedule
 from alphago.arena.match import Match, match_settings, play_stored
 from alphago.arena.ratings import bradley_terry
 from alphago.arena.sides import Side, parse_side
@@ -192,11 +192,10 @@ def play_anchors(
         if on_game is not None:
             on_game(summary)
 
-    play_ladder(
-        sides_of(folder, anchors, settings),
+    play_pairings(
+        schedule(sides_of(folder, anchors, settings), a.neighbours),
         folder / "matches",
         a.games,
-        neighbours=a.neighbours,
         parallel=parallel,
         threads=threads,
         on_match=met,

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from alphago.controller.go.settings import GoNasSettings
 from alphago.data.batches import Batches, Sampler
-from alphago.data.embedded import resolve
-from alphago.data.game_set import Games, load_games
+from alphago.data.game_set import Games
 from alphago.nets.architecture import Residual
 from alphago.nets.modules import Network, build
 from alphago.train.distributed import Place
@@ -47,13 +46,7 @@ class Positions:
 
 @functools.lru_cache(maxsize=2)
 def _loaded(data: DataSettings) -> Positions:
-    games = load_games(
-        [resolve(store) for store in data.stores],
-        sizes=data.sizes,
-        chosen_by=data.chosen_by,
-        limit=data.limit,
-        visits=data.visits,
-    )
+    games = data.load()
     learned, held_out = (
         games.examples(games.side_of_split(data.held_out, data.split_seed, held_out=held)) for held in (False, True)
     )
