@@ -20,6 +20,7 @@ from alphago.files import write_atomically
 from alphago.go import Board, Rules
 from alphago.nets.evaluator import Evaluator
 from alphago.nets.modules import Network
+from alphago.nets.rule_inputs import RULE_INPUTS, shut_inputs
 from alphago.nets.runtimes import make_evaluators
 from alphago.nets.shipped import DEFAULT
 from alphago.nets.store import network_hash, save_network
@@ -264,6 +265,8 @@ def begin(
     manifest = {"stage": "reinforce-go", "settings": settings.model_dump(mode="json"), "start": digest}
     begin_folder(run, manifest, resume=resume)
     learner = named_network(settings.start_from, settings.size, "start_from")
+    rules = settings.start_board().globals()
+    shut_inputs(learner, {place: float(rules[place]) for place in RULE_INPUTS})
     bf16 = settings.precision == "bf16"
     pool = OpponentPool(run / POOL, most=settings.pool.most, seed=settings.seed)
     source = GoSource(settings, learner, pool, threads)

@@ -14,12 +14,13 @@ import pydantic
 import torch
 from numpy.typing import NDArray
 
-from alphago.data.batches import Batches, Sampler
+from alphago.data.batches import Batches, Sampler, constant_globals
 from alphago.data.embedded import resolve
 from alphago.data.game_set import Games, load_games
 from alphago.files import write_atomically
 from alphago.nets.architecture import Architecture, Residual
 from alphago.nets.modules import Network, build
+from alphago.nets.rule_inputs import RULE_INPUTS, shut_inputs
 from alphago.nets.store import load_network, network_hash, save_network
 from alphago.train.distributed import Place, any_of
 from alphago.train.folders import begin_folder
@@ -130,6 +131,7 @@ def prepare(
             raise TrainingError(f"{games.where}: holds {size}x{size} games; the network plays {smallest} to {largest}")
     if games.is_mixed and not isinstance(network.architecture, Residual):
         raise TrainingError(f"{games.where}: holds boards of several sizes, which this kind of network cannot mix")
+    shut_inputs(network, constant_globals(games, RULE_INPUTS))
     heads = network.architecture.heads
     outputs = ("planes", "globals", *dict.fromkeys(name for head in heads for name in OUTPUTS_OF[head]))
     outputs += ("root_value",) if settings.value_target else ()
@@ -185,6 +187,9 @@ def provenance(settings: SupervisedSettings, games: Games, positions: int, stage
         "games": len(games.keys),
         "positions": positions,
         "games_hash": games_hash(games),
+        "same_in_all_games": {
+            RULE_INPUTS[place]: value for place, value in constant_globals(games, RULE_INPUTS).items()
+        },
     }
 
 
