@@ -34,6 +34,14 @@ def write_atomically(
         raise error(f"{target}: cannot be written: {problem.strerror or problem}") from None
 
 
+def make_directory(path: str | os.PathLike[str], error: type[AlphaGoError] = AlphaGoError) -> None:
+    """Make a folder and those that it lies in, where they are missing. Raises `error` where that fails."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise error(f"{os.fspath(path)}: cannot be made: {problem.strerror or problem}") from None
+
+
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """`os.write` until everything is written. Raises OSError."""
     rest = memoryview(data)

@@ -97,14 +97,16 @@ def selfplay(
 
 
 def _play(manifest: Manifest, directory: Path, sgf: bool, resumed: bool) -> None:
+    from alphago.files import make_directory
     from selfplay.progress import progress_for
     from selfplay.runner import Run
+    from selfplay.settings import SelfPlayError
     from selfplay.summary import as_table
 
     run = Run(
         manifest.settings, manifest.machine
     )  # first: what is wrong with the network is said before anything is written
-    _make(directory)
+    make_directory(directory, SelfPlayError)
     if not resumed:
         manifest.write(directory)
     print(f"{manifest.games:,} games of {_description(run)}, to {directory}", file=sys.stderr)
@@ -156,15 +158,6 @@ def _check_free(directory: Path) -> None:
             raise SelfPlayError(f"{directory} is not empty and holds no run ({MANIFEST}): choose another --out")
     except OSError as error:
         raise SelfPlayError(f"{directory}: {error.strerror or error}") from None
-
-
-def _make(directory: Path) -> None:
-    from selfplay.settings import SelfPlayError
-
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SelfPlayError(f"{directory}: cannot be made: {error.strerror or error}") from None
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from alphago.errors import AlphaGoError
+from alphago.files import make_directory
 from alphago.nets.modules import Network
 from alphago.nets.store import load_network, network_hash, save_network
 
@@ -51,7 +52,7 @@ class OpponentPool:
     def add(self, network: Network, step: int) -> Opponent:
         """Take a copy of a network in."""
         file = self.folder / f"{step:08d}.safetensors"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_directory(self.folder, PoolError)
         save_network(file, network, {"made_by": "alphago train reinforce-go", "updates": step})
         kept, _ = load_network(file)
         member = Opponent(step, file, network_hash(kept))

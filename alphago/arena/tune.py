@@ -23,7 +23,7 @@ from alphago.arena.match import Match, check_even, match_settings
 from alphago.arena.sides import Side, parse_side
 from alphago.arena.stats import Z95
 from alphago.errors import AlphaGoError
-from alphago.files import write_atomically
+from alphago.files import make_directory, write_atomically
 from alphago.seeds import game_seed
 
 MANIFEST: Final = "tune.json"
@@ -213,7 +213,7 @@ def _begin(out: Path, manifest: Mapping[str, Any], factors: Sequence[Factor], ga
         if json.loads(path.read_text(encoding="utf-8")) != json.loads(text):
             raise TuneError(f"{out} holds another tuning (see {path.name}): choose another --out")
     else:
-        out.mkdir(parents=True, exist_ok=True)
+        make_directory(out, TuneError)
         write_atomically(path, text.encode(), TuneError)
     journal = out / RESULTS
     data = journal.read_bytes() if journal.exists() else b""

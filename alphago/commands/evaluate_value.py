@@ -86,7 +86,7 @@ def evaluate_value(
     """
     import torch
 
-    from alphago.files import write_atomically
+    from alphago.files import make_directory, write_atomically
     from alphago.machine import usable_threads
     from alphago.nets.rollout import load_rollout_weights
     from alphago.train.distributed import joined
@@ -103,7 +103,7 @@ def evaluate_value(
     share, split_seed = _split(net, share, split_seed)
     held = None if share == 1 else share
     examples = draw_examples(games, size=size, share=held, split_seed=split_seed, most=positions, seed=seed)
-    _make(out)
+    make_directory(out, TrainingError)
     with joined(device) as place:
         found: list[Arm] = []
         if arms:
@@ -160,15 +160,6 @@ def _split(net: Path, share: float | None, seed: int | None) -> tuple[float, int
     except TrainingError:
         data = DataSettings()
     return data.held_out if share is None else share, data.split_seed if seed is None else seed
-
-
-def _make(out: Path) -> None:
-    from alphago.train.optim import TrainingError
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(f"{out}: cannot be made: {error.strerror or error}") from None
 
 
 def _arms(

@@ -48,7 +48,7 @@ def study(
     from alphago.controller.nas.comparison import DATA_SETS, ComparisonError, outcome_of, rows_named, verdict
     from alphago.controller.nas.nasbench201 import BUDGET_SECONDS, JUDGED, LATENCY
     from alphago.controller.nas.objective import parse_budget
-    from alphago.files import write_atomically
+    from alphago.files import make_directory, write_atomically
 
     wanted = rows_named(row or [])
     spend = parse_budget(budget)
@@ -78,10 +78,10 @@ def study(
     result = {"table": found.name, "table_hash": found.digest, "synthetic": found.is_synthetic}
     result |= {"seed": seed, "budget": spend.seconds, "rows": rows}
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(out.parent, ComparisonError)
         write_atomically(out, (json.dumps(result, indent=1) + "\n").encode(), ComparisonError)
     if plot is not None and unlimited:
-        plot.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(plot.parent, ComparisonError)
         columns = dict(zip(JUDGED, DATA_SETS, strict=True))
         plot_study(found, unlimited, spend.seconds, plot, columns=columns)
     if as_json:

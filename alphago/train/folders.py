@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from alphago.files import write_atomically
+from alphago.files import make_directory, write_atomically
 from alphago.train.optim import TrainingError
 
 MANIFEST: Final = "run.json"
@@ -40,7 +40,7 @@ def begin_folder(run: Path, manifest: Mapping[str, Any], *, resume: bool) -> Non
     elif run.exists() and any(run.iterdir()):
         raise TrainingError(f"{run} is not empty and holds no run ({MANIFEST}): choose another --out")
     else:
-        run.mkdir(parents=True, exist_ok=True)
+        make_directory(run, TrainingError)
         write_atomically(path, json.dumps(wanted, indent=1).encode(), TrainingError)
 
 

@@ -16,7 +16,7 @@ from alphago.arena.ladder import play_pairings
 from alphago.arena.match import Match
 from alphago.arena.summary import Summary
 from alphago.data.game_set import load_games
-from alphago.files import write_atomically
+from alphago.files import make_directory, write_atomically
 from alphago.nets.rollout import load_rollout_weights
 from alphago.nets.store import load_network
 from alphago.train.distributed import joined
@@ -83,7 +83,7 @@ def evaluate_value(context: Context, plan: Plan) -> Made:
         parts[name](done, total, f"{name}, {done:,}/{total:,} positions")
 
     before = context.folder / MEASURED
-    context.folder.mkdir(parents=True, exist_ok=True)
+    make_directory(context.folder, PipelineError)
     with joined(context.machine.device) as place:
         errors = measure_errors(
             examples,
@@ -231,6 +231,6 @@ def _samples(matches: Path, name: str, count: int) -> list[dict[str, Any]]:
 def _result(context: Context, result: dict[str, Any], text: str) -> Made:
     """What was measured, as a file."""
     out = context.folder / RESULT
-    context.folder.mkdir(parents=True, exist_ok=True)
+    make_directory(context.folder, PipelineError)
     write_atomically(out, (json.dumps(result, indent=1) + "\n").encode(), PipelineError)
     return Made({"result": (out, None)}, text=text)

@@ -18,7 +18,7 @@ from alphago.data.identity import game_key
 from alphago.data.importing import DUPLICATE, Report, import_games
 from alphago.data.sources import SUFFIXES
 from alphago.data.store import read_games, read_table, shard_files
-from alphago.files import TEMPORARY_SUFFIX, sync_directory
+from alphago.files import TEMPORARY_SUFFIX, make_directory, sync_directory
 from alphago.go import Rules
 from selfplay.pipeline.budget import Plan
 from selfplay.pipeline.records import hash_of_path
@@ -50,7 +50,7 @@ def source_digests(part: GamesPart) -> dict[str, str]:
 def collect_games(context: Context, plan: Plan) -> Made:
     """Read every source, leave out what the filters refuse and what comes again, and write one file."""
     part, folder = plan.games, context.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    make_directory(folder, PipelineError)
     stores: list[Path] = []
     left_out: Counter[str] = Counter()
     for number, source in enumerate(part.sources):

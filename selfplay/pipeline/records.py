@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from alphago.files import write_atomically
+from alphago.files import make_directory, write_atomically
 from selfplay.pipeline.settings import PipelineError
 
 FORMAT: Final = 1
@@ -64,10 +64,7 @@ class Record:
     def write(self, out: Path) -> None:
         """Keep it. Raises PipelineError where it cannot be written."""
         folder = out / FOLDER
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise PipelineError(f"{folder}: cannot be made: {error.strerror or error}") from None
+        make_directory(folder, PipelineError)
         text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
         write_atomically(path_of(out, self.stage), text.encode() + b"\n", PipelineError)
 

@@ -21,7 +21,7 @@ from alphago.controller.nas.convolutional import ConvProblem, child_parameters, 
 from alphago.controller.nas.objective import Budget
 from alphago.controller.nas.runs import SearchSettings, begin_search, result_of, write_result
 from alphago.controller.nas.search import Progress, SearchError, whole_workers
-from alphago.files import write_atomically
+from alphago.files import make_directory, write_atomically
 
 TESTED: Final = "tested.json"
 REINFORCE: Final = "reinforce"
@@ -149,7 +149,7 @@ def _tested(
             raise SearchError(f"{path}: damaged: {error}; delete it") from None
         if known.layers == layers and len(known.errors) == study.trainings:
             return known
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent, SearchError)
     with whole_workers():
         errors = errors_of(layers, study.trainings, epochs=study.epochs, executor=executor).tolist()
     tested = Examined(name, seed, child_parameters(layers), tuple(errors), layers, one["validation"])
