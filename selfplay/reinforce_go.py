@@ -20,9 +20,9 @@ from alphago.files import write_atomically
 from alphago.go import Board, Rules
 from alphago.nets.evaluator import Evaluator
 from alphago.nets.modules import Network
-from alphago.nets.rule_inputs import RULE_INPUTS, shut_inputs
 from alphago.nets.runtimes import make_evaluators
 from alphago.nets.shipped import DEFAULT
+from alphago.nets.shut_inputs import RULE_INPUTS, shut_inputs
 from alphago.nets.store import network_hash, save_network
 from alphago.seeds import game_seed
 from alphago.train.baselines import Baseline, ValueBaseline, named

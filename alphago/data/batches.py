@@ -132,17 +132,6 @@ def make_batch(
     return out
 
 
-def constant_globals(games: Games, places: Iterable[int]) -> dict[int, float]:
-    """The globals, of those at `places`, that are the same before the first move of every game, and their values.
-
-    Raises:
-        GameDataError: a game that cannot be replayed.
-    """
-    beginnings = games.first[:-1][np.diff(games.first) > 0]
-    found = make_batch(games, beginnings, None, "rich", ("globals",))["globals"]
-    return {place: float(found[0, place]) for place in places if (found[:, place] == found[0, place]).all()}
-
-
 class Batches:
     """An endless iterator of batches, made ahead of time by a thread of its own. A context manager.
 

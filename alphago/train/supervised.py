@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -14,13 +14,13 @@ import pydantic
 import torch
 from numpy.typing import NDArray
 
-from alphago.data.batches import Batches, Sampler, constant_globals
+from alphago.data.batches import Batches, Sampler, make_batch
 from alphago.data.embedded import resolve
 from alphago.data.game_set import Games, load_games
 from alphago.files import write_atomically
 from alphago.nets.architecture import Architecture, Residual
 from alphago.nets.modules import Network, build
-from alphago.nets.rule_inputs import RULE_INPUTS, shut_inputs
+from alphago.nets.shut_inputs import YES_OR_NO, shut_inputs
 from alphago.nets.store import load_network, network_hash, save_network
 from alphago.train.distributed import Place, any_of
 from alphago.train.folders import begin_folder
@@ -131,7 +131,7 @@ def prepare(
             raise TrainingError(f"{games.where}: holds {size}x{size} games; the network plays {smallest} to {largest}")
     if games.is_mixed and not isinstance(network.architecture, Residual):
         raise TrainingError(f"{games.where}: holds boards of several sizes, which this kind of network cannot mix")
-    shut_inputs(network, constant_globals(games, RULE_INPUTS))
+    shut_inputs(network, settled_globals(games, learned, YES_OR_NO))
     heads = network.architecture.heads
     outputs = ("planes", "globals", *dict.fromkeys(name for head in heads for name in OUTPUTS_OF[head]))
     outputs += ("root_value",) if settings.value_target else ()
@@ -167,7 +167,7 @@ def prepare(
         loss_of=lambda out, target: losses(out, target, settings.loss, settings.value_target),
         evaluate=evaluate,
         watcher=watcher,
-        provenance=provenance(settings, games, len(learned), stage),
+        provenance=provenance(settings, games, learned, stage),
     )
     return Task(settings, games, learned, held_out, trainer, stage)
 
@@ -179,17 +179,39 @@ def spread(positions: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return positions[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
 
 
-def provenance(settings: SupervisedSettings, games: Games, positions: int, stage: str = "supervised") -> dict[str, Any]:
+def settled_globals(
+    games: Games, positions: NDArray[np.int64], places: Iterable[int], *, most: int = 20_000, share: float = 0.001
+) -> dict[int, float]:
+    """Which of the globals at `places` hardly ever differ, and the value that they have.
+
+    Args:
+        positions: to learn from; at most so many of them, evenly spread, are looked at.
+        share: of the positions; where fewer have another value than most, too few do to learn from.
+
+    Raises:
+        GameDataError: a game that cannot be replayed.
+    """
+    seen = spread(positions, most)
+    found = make_batch(games, seen, None, "rich", ("globals",))["globals"]
+    settled: dict[int, float] = {}
+    for place in places:
+        values, counts = np.unique(found[:, place], return_counts=True)
+        if len(seen) - counts.max() < share * len(seen):
+            settled[place] = float(values[counts.argmax()])
+    return settled
+
+
+def provenance(
+    settings: SupervisedSettings, games: Games, learned: NDArray[np.int64], stage: str = "supervised"
+) -> dict[str, Any]:
     """What a network file says of where its weights come from."""
     return {
         "made_by": f"alphago train {stage}",
         "settings": settings.model_dump(mode="json"),
         "games": len(games.keys),
-        "positions": positions,
+        "positions": len(learned),
         "games_hash": games_hash(games),
-        "same_in_all_games": {
-            RULE_INPUTS[place]: value for place, value in constant_globals(games, RULE_INPUTS).items()
-        },
+        "shut_inputs": {YES_OR_NO[place]: value for place, value in settled_globals(games, learned, YES_OR_NO).items()},
     }
 
 
@@ -238,7 +260,7 @@ def finish(run: Path, task: Task) -> Path:
     progress = trainer.progress
     with trainer.averaged():
         made = {
-            **provenance(task.settings, task.games, len(task.learned), task.stage),
+            **provenance(task.settings, task.games, task.learned, task.stage),
             **task.notes,
             "steps": progress.step,
             "minutes": round(progress.seconds / 60, 1),

@@ -1,4 +1,4 @@
-"""Networks that learned from games of one kind of rules: under others they answer as under those."""
+"""What games do not teach of rules and passes, networks do not see."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import pytest
 import torch
 
 from alphago.data import write_shard
+from alphago.data.batches import make_batch
+from alphago.data.game_set import load_games
 from alphago.go import Board
 from alphago.nets.architecture import AlphaGoPolicy, Residual
 from alphago.nets.modules import Network, build
-from alphago.nets.rule_inputs import RULE_INPUTS, shut_inputs
 from alphago.nets.shipped import network_file
+from alphago.nets.shut_inputs import RULE_INPUTS, YES_OR_NO, shut_inputs
 from alphago.nets.store import load_network, save_network
 from alphago.train.distributed import Place
 from alphago.train.loop import TrainingSettings
 from alphago.train.optim import OptimizerSettings
-from alphago.train.supervised import DataSettings, SupervisedSettings, begin, finish, prepare
+from alphago.train.supervised import DataSettings, SupervisedSettings, begin, finish, prepare, settled_globals
 from nets_helpers import fresh
 from selfplay.reinforce_go import GoReinforceSettings
 from selfplay.reinforce_go import begin as begin_reinforce
@@ -79,11 +81,11 @@ def test_training_leaves_alone_what_the_games_cannot_teach(kind: Any, tmp_path: 
     begin(tmp_path / "run", task, resume=False)
     assert task.trainer.train()
     network, head = load_network(finish(tmp_path / "run", task))
-    assert head["provenance"]["same_in_all_games"] == {
-        "positional superko": 1.0, "situational superko": 0.0, "suicide": 1.0,
+    assert head["provenance"]["shut_inputs"] == {
+        "the last two moves were passes": 0.0, "positional superko": 1.0, "situational superko": 0.0, "suicide": 1.0,
     }  # fmt: skip
     shut = network.globals.weight.abs().amax(0) == 0  # type: ignore[union-attr, operator]
-    assert shut.tolist() == [False, False, False, True, True, True, False]
+    assert shut.tolist() == [False, False, True, True, True, True, False]
 
 
 def test_the_reinforce_stage_leaves_its_rules_alone(tmp_path: Path) -> None:
@@ -122,3 +124,40 @@ def test_shipped_networks_think_the_same_of_a_position_under_all_rules(
     for policy, outcome in values[1:]:
         torch.testing.assert_close(policy, values[0][0])
         torch.testing.assert_close(outcome, values[0][1])
+
+
+def test_what_few_positions_have_is_not_learned(tmp_path: Path) -> None:
+    """One game in which a pass is answered, among positions enough to be learned from, and among too few."""
+    write_shard(tmp_path / "games.parquet", pool_rows())
+    games = load_games([tmp_path / "games.parquet"])
+    learned = games.examples()
+    passes = make_batch(games, learned, None, "rich", ("globals",))["globals"][:, 1] > 0
+    assert 0 < passes.mean() < 0.2
+    assert 1 not in settled_globals(games, learned, YES_OR_NO)
+    assert settled_globals(games, learned, YES_OR_NO, share=float(passes.mean()) + 1e-6)[1] == 0.0
+    assert settled_globals(games, learned[~passes], (1,)) == {1: 0.0}
+    assert settled_globals(games, learned[passes], (1,)) == {1: 1.0}
+
+
+def test_the_19x19_network_that_ships_does_not_pass_because_of_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a game a pass costs its player something, and is not answered by another."""
+    monkeypatch.delenv("ALPHAGO_NET")
+    file = network_file("default", 19)
+    assert file is not None
+    network, _ = load_network(file)
+    board = Board(19, "chinese", 7.5)
+    for move in ["Q16", "D4", "Q3", "D17", "C15", "C6", "R6", "F17", "O17", "K3"]:
+        board.play(move)
+
+    def seen() -> tuple[float, float]:
+        planes = torch.from_numpy(board.planes(network.architecture.feature_set))[None]
+        with torch.no_grad():
+            out = network(planes, torch.from_numpy(board.globals())[None])
+        outcome = out["outcome"].softmax(1)[0]
+        return float(outcome[0] - outcome[2]), float(out["policy"].softmax(1)[0, -1])
+
+    before, _ = seen()
+    board.pass_()
+    after, pass_again = seen()
+    assert -after < before - 0.02
+    assert pass_again < 0.01

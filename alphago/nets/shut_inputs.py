@@ -1,9 +1,11 @@
-"""Global inputs that tell the rules, and networks that have learned from games of one kind of rules alone.
+"""Global inputs that games do not teach: the rules, and that the last move was a pass.
 
-Where an input was the same in all games, nothing was learned of it: whatever weights it began with are still there. Under other
-rules it then adds the same vector to every position. That did not show in the moves but moved the expected outcome of the side
-to move by up to 0.7, which a search sees with the other sign at every other depth. So such inputs are shut: what they added in
-the games goes into the bias, which changes nothing there, and other rules are played as those that were learned.
+Where an input was the same in all games, nothing was learned of it: whatever weights it began with are still there. Where it was
+nearly always the same, what was learned is what its few cases have in common: Tygem's players pass when a game is over, so any pass
+was answered by a pass and cost nothing. Elsewhere such an input adds a vector that means nothing to every position. Other rules
+took up to 0.66 from the expected outcome of whoever was to move, which a search sees with the other sign at every other depth.
+
+So these inputs are shut: what they added in the games goes into the bias, which changes nothing there, and their weights are 0.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from alphago.nets.modules import Network, ResidualTower
 
 RULE_INPUTS: Final = {3: "positional superko", 4: "situational superko", 5: "suicide", 6: "territory scoring"}
 """Their places among the globals (docs/features.md)."""
+YES_OR_NO: Final = {1: "the last move was a pass", 2: "the last two moves were passes"} | RULE_INPUTS
+"""All but the komi."""
 
 
 def shut_inputs(network: Network, constants: Mapping[int, float]) -> None:
