@@ -180,7 +180,7 @@ def spread(positions: NDArray[np.int64], most: int) -> NDArray[np.int64]:
 
 
 def settled_globals(
-    games: Games, positions: NDArray[np.int64], places: Iterable[int], *, most: int = 20_000, share: float = 0.001
+    games: Games, positions: NDArray[np.int64], places: Iterable[int], *, most: int = 20_000, share: float = 0.005
 ) -> dict[int, float]:
     """Which of the globals at `places` hardly ever differ, and the value that they have.
 
