@@ -3,7 +3,7 @@
 Where an input was the same in all games, nothing was learned of it: whatever weights it began with are still there. Where it was
 nearly always the same, what was learned is what its few cases have in common: Tygem's players pass when a game is over, so any pass
 was answered by a pass and cost nothing. Elsewhere such an input adds a vector that means nothing to every position. Other rules
-took up to 0.66 from the expected outcome of whoever was to move, which a search sees with the other sign at every other depth.
+took up to 0.7 from the expected outcome of whoever was to move, which a search sees with the other sign at every other depth.
 
 So these inputs are shut: what they added in the games goes into the bias, which changes nothing there, and their weights are 0.
 """

@@ -85,6 +85,8 @@ class Task:
     learned: NDArray[np.int64]
     held_out: NDArray[np.int64]
     trainer: Trainer
+    provenance: dict[str, Any]
+    """What its network files say of where the weights come from."""
     stage: str = "supervised"
     notes: dict[str, Any] = field(default_factory=dict)
     """More for the network's provenance."""
@@ -131,7 +133,9 @@ def prepare(
             raise TrainingError(f"{games.where}: holds {size}x{size} games; the network plays {smallest} to {largest}")
     if games.is_mixed and not isinstance(network.architecture, Residual):
         raise TrainingError(f"{games.where}: holds boards of several sizes, which this kind of network cannot mix")
-    shut_inputs(network, settled_globals(games, learned, YES_OR_NO))
+    settled = settled_globals(games, learned, YES_OR_NO)
+    shut_inputs(network, settled)
+    made = provenance(settings, games, len(learned), settled, stage)
     heads = network.architecture.heads
     outputs = ("planes", "globals", *dict.fromkeys(name for head in heads for name in OUTPUTS_OF[head]))
     outputs += ("root_value",) if settings.value_target else ()
@@ -167,9 +171,9 @@ def prepare(
         loss_of=lambda out, target: losses(out, target, settings.loss, settings.value_target),
         evaluate=evaluate,
         watcher=watcher,
-        provenance=provenance(settings, games, learned, stage),
+        provenance=made,
     )
-    return Task(settings, games, learned, held_out, trainer, stage)
+    return Task(settings, games, learned, held_out, trainer, made, stage)
 
 
 def spread(positions: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -202,16 +206,16 @@ def settled_globals(
 
 
 def provenance(
-    settings: SupervisedSettings, games: Games, learned: NDArray[np.int64], stage: str = "supervised"
+    settings: SupervisedSettings, games: Games, positions: int, settled: dict[int, float], stage: str
 ) -> dict[str, Any]:
-    """What a network file says of where its weights come from."""
+    """What a network file says of where its weights come from; `settled`: the globals that were shut, and their values."""
     return {
         "made_by": f"alphago train {stage}",
         "settings": settings.model_dump(mode="json"),
         "games": len(games.keys),
-        "positions": len(learned),
+        "positions": positions,
         "games_hash": games_hash(games),
-        "shut_inputs": {YES_OR_NO[place]: value for place, value in settled_globals(games, learned, YES_OR_NO).items()},
+        "shut_inputs": {YES_OR_NO[place]: value for place, value in settled.items()},
     }
 
 
@@ -260,7 +264,7 @@ def finish(run: Path, task: Task) -> Path:
     progress = trainer.progress
     with trainer.averaged():
         made = {
-            **provenance(task.settings, task.games, task.learned, task.stage),
+            **task.provenance,
             **task.notes,
             "steps": progress.step,
             "minutes": round(progress.seconds / 60, 1),
