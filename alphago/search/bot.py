@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from alphago import _core
 from alphago.errors import AlphaGoError
@@ -24,6 +23,7 @@ from alphago.nets.rollout import load_rollout_weights, read_rollout_arrays
 from alphago.nets.shipped import DEFAULT, NONE, network_file, network_files, preferred, rollout_file, value_file
 from alphago.search.levels import level_named
 from alphago.search.params import SearchParams
+from alphago.search.passing import instead_of_passing, wins_by_passing
 from alphago.search.player import Player, Report
 from alphago.search.styles import ALPHAGO, NETWORK_SHARE, STYLES, ZERO, alphago_search, bot_search
 from alphago.search.threshold import AdaptiveThreshold
@@ -176,7 +176,8 @@ class Bot:
         interval: float = math.inf,
         extension: float = 0.0,
     ) -> Choice:
-        """The move for the side to move; it is not played.
+        """The move for the side to move; it is not played. Where the search would pass it may differ from the report's
+        (`alphago.search.passing`).
 
         Args:
             simulations, seconds: limits of thinking; without either the level's own, or `DEFAULT_SECONDS`. It ends before
@@ -195,11 +196,14 @@ class Bot:
         position = player.position
         if not may_pass:
             bans = [*bans, (position.to_play, self._size**2, 1)]
-        elif position.consecutive_passes == 1 and not bans and _wins_by_passing(position):
+        elif position.consecutive_passes == 1 and not bans and wins_by_passing(position):
             return Choice(self._size**2, None)
         player.restrict(bans)
         report = self._think(player, simulations, seconds, stop_when, on_report, interval, extension)
-        return Choice(self._after_resignation(report), report)
+        action = self._after_resignation(report)
+        if action == self._size**2 and not bans:
+            action = instead_of_passing(position, report)
+        return Choice(action, report)
 
     def analyze(
         self,
@@ -456,27 +460,6 @@ def _is_agreed(report: Report) -> bool:
     serious = visits >= max(1.0, _SERIOUS * float(visits.max()))
     best = np.where(serious, report.q, -np.inf)
     return bool(best[int(visits.argmax())] == best.max())
-
-
-def _wins_by_passing(position: _core.Position) -> bool:
-    """Whether the side to move wins when it ends the game now, with the stones as they stand and with the dead ones lifted."""
-    side = 1 if position.to_play == 1 else -1
-    bonus = position.komi + position.white_bonus
-    if side * (float(position.area().sum()) - bonus) <= 0:
-        return False
-    from alphago.search.status import status
-
-    return side * (_area_without(position, status(position).dead_mask(position.size)) - bonus) > 0
-
-
-def _area_without(position: _core.Position, dead: NDArray[np.bool_]) -> float:
-    """Black's area minus white's once the dead stones are lifted, without komi."""
-    if not dead.any():
-        return float(position.area().sum())
-    stones = np.where(dead, 0, position.stones())
-    lifted = _core.Position(position.size, 0, True, 0, 0.0)
-    lifted.setup(np.flatnonzero(stones == 1).tolist(), np.flatnonzero(stones == 2).tolist(), [])
-    return float(lifted.area().sum())
 
 
 def _is_settled(report: Report, done: int, passed: float, seconds: float, left: int | None) -> bool:
