@@ -20,7 +20,7 @@ from alphago.files import write_atomically
 from alphago.go import Board, Rules
 from alphago.nets.evaluator import Evaluator
 from alphago.nets.modules import Network
-from alphago.nets.runtimes import make_evaluators
+from alphago.nets.runtimes import learns_in_bf16, make_evaluators
 from alphago.nets.shipped import DEFAULT
 from alphago.nets.shut_inputs import RULE_INPUTS, shut_inputs
 from alphago.nets.store import network_hash, save_network
@@ -71,7 +71,7 @@ class GoReinforceSettings(pydantic.BaseModel, extra="forbid", frozen=True):
         pydantic.Field(description="value: what the network of value_from expects (AlphaGo's second pass)"),
     ] = "none"
     value_from: Annotated[str | None, pydantic.Field(description="a network file; none: start_from")] = None
-    precision: Annotated[Literal["bf16", "fp32"], pydantic.Field(description="of learning")] = "bf16"
+    precision: Annotated[Literal["auto", "bf16", "fp32"], pydantic.Field(description="of learning; auto: what is faster")] = "auto"
     batch: Annotated[int, pydantic.Field(ge=1, le=4096, description="positions that are evaluated at once in play")] = (
         16
     )
@@ -267,7 +267,7 @@ def begin(
     learner = named_network(settings.start_from, settings.size, "start_from")
     rules = settings.start_board().globals()
     shut_inputs(learner, {place: float(rules[place]) for place in RULE_INPUTS})
-    bf16 = settings.precision == "bf16"
+    bf16 = learns_in_bf16(settings.precision, torch.device(device))
     pool = OpponentPool(run / POOL, most=settings.pool.most, seed=settings.seed)
     source = GoSource(settings, learner, pool, threads)
     start.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -219,6 +219,23 @@ def test_a_run_learns(store: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["steps"] == 120
 
 
+@pytest.mark.parametrize("has_bf16", [False, True])
+def test_automatic_precision_is_what_the_processor_has(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_bf16: bool
+) -> None:
+    monkeypatch.setattr("alphago.nets.runtimes.cpu_has_bf16", lambda: has_bf16)
+    for precision in ("auto", "bf16", "fp32"):
+        task = prepare(settings_for(store, steps=2, precision=precision), tmp_path / precision, HERE)
+        begin(tmp_path / precision, task, resume=False)
+        assert task.trainer.train()
+        finish(tmp_path / precision, task)
+    found, same, other = (
+        weights(tmp_path / p / "network.safetensors") for p in ("auto", *("fp32", "bf16")[:: -1 if has_bf16 else 1])
+    )
+    assert_same_weights(found, same)
+    assert any(not torch.equal(tensor, other[name]) for name, tensor in found.items())
+
+
 @pytest.mark.parametrize("kind", ["adamw", "sgd", "muon"])
 def test_a_stopped_run_goes_on_exactly(store: Path, tmp_path: Path, kind: Any) -> None:
     """Weights, averages and optimiser after a stop in the middle are bit for bit those of a run that was never stopped."""

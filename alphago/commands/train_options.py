@@ -29,7 +29,7 @@ StepsOption = Annotated[int | None, typer.Option("--steps", help="Steps of the w
 BatchOption = Annotated[int | None, typer.Option("--batch", help="Examples a step.", min=1)]
 OptimizerOption = Annotated[str | None, typer.Option("--optimizer", help="sgd, adamw or muon.")]
 RateOption = Annotated[float | None, typer.Option("--lr", help="Highest learning rate.")]
-PrecisionOption = Annotated[str | None, typer.Option("--precision", help="bf16 or fp32.")]
+PrecisionOption = Annotated[str | None, typer.Option("--precision", help="auto, bf16 or fp32.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Of weights, order and symmetries.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", help="Of torch [default: all processors].", min=1)]

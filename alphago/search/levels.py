@@ -52,14 +52,14 @@ def _plain(name: str, description: str, simulations: int, settings: Mapping[str,
 
 
 _ALL: Final = (
-    _plain("beginner", "knows the rules: 30 simulations of random play, chooses loosely", 30, _weak("light", 1.0)),
-    _plain("novice", "sees captures: 60 simulations of random play, chooses loosely", 60, _weak("light", 0.6)),
-    _plain("learner", "knows shapes: 25 simulations, chooses a little loosely", 25, _weak("softmax", 0.4)),
-    _plain("casual", "40 simulations, chooses a little loosely", 40, _weak("softmax", 0.3)),
+    _plain("beginner", "knows the rules: 40 simulations of random play, chooses loosely", 40, _weak("light", 0.35)),
+    _plain("novice", "sees captures: 90 simulations of random play, chooses loosely", 90, _weak("light", 0.4)),
+    _plain("learner", "knows shapes: 13 simulations, chooses loosely", 13, _weak("softmax", 0.65)),
+    _plain("casual", "40 simulations, chooses a little loosely", 40, _weak("softmax", 0.35)),
     _plain("amateur", "100 simulations", 100),
     _plain("club", "250 simulations", 250),
     _plain("strong", "600 simulations", 600),
-    Level("expert", "the small network and 16 simulations, or 1,500 of rollouts", 1500, 16, SMALL),
+    Level("expert", "the small network and 64 simulations, or 1,500 of rollouts", 1500, 64, SMALL),
     Level("master", "the best network and 100 simulations, or 4,000 of rollouts", 4000, 100),
     Level("max", "as much as the time allows", None, None),
 )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from alphago.data.batches import Batch, Batches
 from alphago.nets.modules import Network
+from alphago.nets.runtimes import learns_in_bf16
 from alphago.nets.store import load_network, network_hash
 from alphago.train.distributed import Place
 from alphago.train.loop import Source, Watcher
@@ -115,7 +116,7 @@ def prepare_distillation(settings: DistillSettings, run: Path, place: Place, wat
     heads = network.architecture.heads
     if "policy" not in heads:
         raise TrainingError(f"{settings.teacher}: the teacher has no policy to learn; its heads are {', '.join(heads)}")
-    teacher = Teacher(network, place.device, bf16=settings.training.precision == "bf16")
+    teacher = Teacher(network, place.device, bf16=learns_in_bf16(settings.training.precision, place.device))
     smallest, largest = network.architecture.sizes
 
     def teach(batches: Batches) -> Source:

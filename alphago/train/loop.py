@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from alphago.data.batches import Batch
 from alphago.nets.modules import Network
+from alphago.nets.runtimes import learns_in_bf16
 from alphago.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from alphago.train.distributed import Place, any_of, mean_of
 from alphago.train.folders import checkpoints
@@ -49,7 +50,7 @@ class TrainingSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     schedule: ScheduleSettings = ScheduleSettings()
     clip: Annotated[float, pydantic.Field(ge=0, description="largest norm of the gradient; 0: any")] = 5.0
     accumulate: Annotated[int, pydantic.Field(ge=1, le=1024, description="parts that a batch is computed in")] = 1
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Annotated[Literal["auto", "bf16", "fp32"], pydantic.Field(description="auto: what is faster")] = "auto"
     compile: Annotated[bool, pydantic.Field(description="torch.compile")] = False
     average: Annotated[float, pydantic.Field(ge=0, lt=1, description="decay of the averaged weights; 0: none")] = 0.999
     checkpoint_minutes: Annotated[float, pydantic.Field(gt=0)] = 5.0
@@ -136,6 +137,7 @@ class Trainer:
                 f"batch {settings.batch} cannot be divided among {place.world} processes in {settings.accumulate} parts"
             )
         self.run, self.settings, self.place = run, settings, place
+        self._bf16 = learns_in_bf16(settings.precision, place.device)
         network.to(place.device)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network: Network = network.train()
@@ -270,10 +272,9 @@ class Trainer:
 
     def _forward(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         planes = tensors["planes"].to(memory_format=torch.channels_last)
-        bf16 = self.settings.precision == "bf16"
-        with torch.autocast(self.place.device.type, torch.bfloat16, enabled=bf16):
+        with torch.autocast(self.place.device.type, torch.bfloat16, enabled=self._bf16):
             outputs = self._model(
-                planes.to(torch.bfloat16 if bf16 else torch.float32),
+                planes.to(torch.bfloat16 if self._bf16 else torch.float32),
                 tensors["globals"],
                 tensors.get("mask"),
                 self._heads,

@@ -20,6 +20,7 @@ from alphago.data.game_set import Games, load_games
 from alphago.files import write_atomically
 from alphago.nets.architecture import Architecture, Residual
 from alphago.nets.modules import Network, build
+from alphago.nets.runtimes import learns_in_bf16
 from alphago.nets.shut_inputs import YES_OR_NO, shut_inputs
 from alphago.nets.store import load_network, network_hash, save_network
 from alphago.train.distributed import Place, any_of
@@ -151,7 +152,7 @@ def prepare(
         return batches if teach is None else teach(batches)
 
     def measure_on(one: Network, positions: NDArray[np.int64]) -> dict[str, float]:
-        bf16 = settings.training.precision == "bf16"
+        bf16 = learns_in_bf16(settings.training.precision, place.device)
         found = measure(one, games, positions, device=place.device, bf16=bf16, threads=settings.threads)
         return found.summary() | ({"outcome_mse_error": found.outcome_mse_error} if measure_learned else {})
 

@@ -17,6 +17,7 @@ from alphago.data.batches import Batches, Sampler
 from alphago.data.game_set import Games
 from alphago.nets.architecture import Residual
 from alphago.nets.modules import Network, build
+from alphago.nets.runtimes import learns_in_bf16
 from alphago.train.distributed import Place
 from alphago.train.loop import Source, Trainer, TrainingSettings
 from alphago.train.losses import OUTPUTS_OF, losses
@@ -91,7 +92,7 @@ def measured_losses(
     network: Network, positions: Positions, full: SupervisedSettings, device: torch.device | None = None
 ) -> dict[str, float]:
     """`FEATURES` of a network, and what else was measured."""
-    bf16 = full.training.precision == "bf16"
+    bf16 = learns_in_bf16(full.training.precision, device or torch.device("cpu"))
     found = measure(network, positions.games, positions.measured, device=device, bf16=bf16, threads=full.threads)
     return found.summary()
 

@@ -29,6 +29,7 @@ from alphago.controller.nas.space import Space
 from alphago.nets.architecture import Residual
 from alphago.nets.layers import MaskedNorm
 from alphago.nets.modules import build
+from alphago.nets.runtimes import learns_in_bf16
 from alphago.seeds import game_seed
 from alphago.train.folders import begin_folder, checkpoints, whole_checkpoint
 from alphago.train.losses import losses
@@ -192,7 +193,7 @@ class Supernet:
             group["lr"] = rate
         network = build(architecture).to(self.device).train()
         target = {name: torch.from_numpy(array).to(self.device) for name, array in batch.items()}
-        bf16 = training.precision == "bf16"
+        bf16 = learns_in_bf16(training.precision, self.device)
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             planes = target["planes"].to(torch.bfloat16 if bf16 else torch.float32)
