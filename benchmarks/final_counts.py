@@ -14,6 +14,7 @@ from pathlib import Path
 from alphago.arena.client import GtpProcess
 from alphago.arena.game import dead_stones
 from alphago.arena.journal import read_journal, read_json
+from alphago.errors import AlphaGoError
 from alphago.go import Board, action_to_gtp
 
 
@@ -25,11 +26,18 @@ def main() -> None:
         "--engine", default="gnugo --mode gtp --level 8 --chinese-rules", help="whose count it is compared with"
     )
     asked = parser.parse_args()
-    with GtpProcess(asked.engine) as engine:
-        for folder in asked.matches:
+    try:
+        _compare(asked.matches, asked.games, asked.engine)
+    except (AlphaGoError, OSError) as error:
+        parser.error(str(error))
+
+
+def _compare(matches: list[Path], most: int, command: str) -> None:
+    with GtpProcess(command) as engine:
+        for folder in matches:
             settings = read_json(folder / "match.json")["settings"]
             size, komi = settings["size"], settings["komi"]
-            games = [g for _, g in sorted(read_journal(folder).items()) if g.reason == "passes"][: asked.games]
+            games = [g for _, g in sorted(read_journal(folder).items()) if g.reason == "passes"][:most]
             recorded = agreed = 0
             for game in games:
                 board = Board(size, settings["rules"], komi)

@@ -71,7 +71,9 @@ class GoReinforceSettings(pydantic.BaseModel, extra="forbid", frozen=True):
         pydantic.Field(description="value: what the network of value_from expects (AlphaGo's second pass)"),
     ] = "none"
     value_from: Annotated[str | None, pydantic.Field(description="a network file; none: start_from")] = None
-    precision: Annotated[Literal["auto", "bf16", "fp32"], pydantic.Field(description="of learning; auto: what is faster")] = "auto"
+    precision: Annotated[
+        Literal["auto", "bf16", "fp32"], pydantic.Field(description="of learning; auto: what is faster")
+    ] = "auto"
     batch: Annotated[int, pydantic.Field(ge=1, le=4096, description="positions that are evaluated at once in play")] = (
         16
     )

@@ -115,21 +115,24 @@ class _Bare:
         import torch
 
         from alphago.nets.modules import build
+        from alphago.nets.runtimes import learns_in_bf16
 
-        self._torch = torch
+        self._torch, self._bf16 = torch, learns_in_bf16(settings.training.precision, device)
         self._network = build(settings.network, 1).to(device).train()
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._model = torch.compile(self._network) if settings.training.compile else self._network
         self._optimizer = torch.optim.AdamW(self._network.parameters(), lr=1e-3, fused=True)
         tensors = {name: torch.from_numpy(array).to(device) for name, array in batch.items()}
-        self._planes = tensors["planes"].to(torch.bfloat16).to(memory_format=torch.channels_last)
+        self._planes = (
+            tensors["planes"].to(torch.bfloat16 if self._bf16 else torch.float32).to(memory_format=torch.channels_last)
+        )
         self._targets, self._weights, self._device = tensors, settings.loss, device
 
     def step(self) -> None:
         from alphago.train.losses import losses
 
         self._optimizer.zero_grad(set_to_none=True)
-        with self._torch.autocast(self._device.type, self._torch.bfloat16):
+        with self._torch.autocast(self._device.type, self._torch.bfloat16, enabled=self._bf16):
             out = self._model(self._planes, self._targets["globals"])
         losses(out, self._targets, self._weights)["total"].backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()

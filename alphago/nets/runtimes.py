@@ -34,7 +34,7 @@ def cpu_has_bf16() -> bool:
 
 def learns_in_bf16(precision: str, device: torch.device) -> bool:
     """Whether PyTorch computes in bfloat16 while a network learns: where asked to, or under `auto` where the device multiplies such
-    numbers itself. Processors that do not take three times as long for them as for fp32."""
+    numbers itself. Processors that do not take longer for them than for fp32 (docs/training.md)."""
     import torch
 
     if precision != "auto":

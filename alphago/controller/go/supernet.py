@@ -135,6 +135,7 @@ class Supernet:
         wanted = {"stage": STAGE, "settings": settings.model_dump(mode="json"), "games": self.positions.digest}
         begin_folder(folder, wanted, resume=resume)
         self.device = torch.device(device)
+        self._bf16 = learns_in_bf16(settings.full.training.precision, self.device)
         self.shared = SharedWeights(self.space, settings.reference, settings.full.training.seed).to(self.device)
         self.optimizer = make_optimizer(self.shared, settings.full.training.optimizer)
         self.step, self.cursor, self.seconds = 0, 0, 0.0
@@ -193,10 +194,9 @@ class Supernet:
             group["lr"] = rate
         network = build(architecture).to(self.device).train()
         target = {name: torch.from_numpy(array).to(self.device) for name, array in batch.items()}
-        bf16 = learns_in_bf16(training.precision, self.device)
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            planes = target["planes"].to(torch.bfloat16 if bf16 else torch.float32)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
+            planes = target["planes"].to(torch.bfloat16 if self._bf16 else torch.float32)
             slices = self.shared.slices(network, architecture.block)
             outputs = functional_call(network, slices, (planes, target["globals"], target.get("mask")))
         found = losses(outputs, target, full.loss, full.value_target)
