@@ -319,11 +319,8 @@ class Reinforce:
             for name, saved in self._saved.items():
                 saved.load(state["parts"][name], parts[name])
             set_random_states(state["random"])
-            self.steps, self.seconds, self.finished = (
-                int(state["steps"]),
-                float(state["seconds"]),
-                bool(state["finished"]),
-            )
+            self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
+            self.finished = bool(state["finished"])
             self.best = -math.inf if state["best"] is None else float(state["best"])
             self._entropy = math.inf if state["entropy"] is None else float(state["entropy"])
         except OSError as error:
