@@ -311,8 +311,13 @@ class PolicyGames:
     """Games that policies play without search, many at a time. Arrays of games hold numbers 0 to len - 1; different games may
     be used by different threads at a time."""
 
-    def __init__(self, start: Position, count: int, max_moves: int) -> None:
-        """All at `start`. ValueError: nothing can be played there."""
+    def __init__(self, start: Position, count: int, max_moves: int, settle: RolloutWeights | None = None) -> None:
+        """All at `start`. ValueError: nothing can be played there.
+
+        With `settle`, games end as bots end theirs: where a pass is drawn while points are open, the likeliest of these is played
+        in its place, and dead stones are lifted before the count; both by 32 softmax playouts of these weights. Only under
+        area scoring.
+        """
 
     def __len__(self) -> int: ...
     def begin(self, games: NDArray[np.int64], seeds: NDArray[np.uint64]) -> None:
@@ -338,11 +343,11 @@ class PolicyGames:
         temperature: float = 1.0,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Draw a move in each game from the softmax of logits / temperature over the legal moves, and play it; temperature 0
-        takes the largest logit. Actions [n], and the logarithms of their probabilities [n], nats. ValueError: a game is over,
-        a legal move's logit is not finite; the games before it have moved then."""
+        takes the largest logit. Actions [n] as drawn, and the logarithms of their probabilities [n], nats. ValueError: a game is
+        over, a legal move's logit is not finite; the games before it have moved then."""
 
     def scores(self, games: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Black's area less white's, komi and bonus, of the boards as they stand."""
+        """Black's area less white's, komi and bonus: of the boards as they stand, or without their dead stones."""
 
     def lengths(self, games: NDArray[np.int64]) -> NDArray[np.int32]:
         """Moves played."""

@@ -2,6 +2,7 @@
 #include "bindings_data.hpp"
 
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 
 #include "ag/policy_games.hpp"
@@ -90,7 +91,12 @@ nb::object each(const PolicyGames& games, const Numbers& numbers, F&& f) {
 
 void bind_policy(nb::module_& m) {
   nb::class_<PolicyGames>(m, "PolicyGames")
-      .def(nb::init<const AnyPosition&, std::int64_t, int>(), "start"_a, "count"_a, "max_moves"_a)
+      .def(
+          "__init__",
+          [](PolicyGames* self, const AnyPosition& start, std::int64_t count, int max_moves, const std::shared_ptr<RolloutWeights>& settle) {
+            new (self) PolicyGames(start, count, max_moves, settle);
+          },
+          "start"_a, "count"_a, "max_moves"_a, "settle"_a = nb::none())
       .def("__len__", [](const PolicyGames& g) { return static_cast<std::size_t>(g.count()); })
       .def("begin", &begin, "games"_a, "seeds"_a)
       .def("waiting", &waiting, "games"_a, "color"_a)

@@ -9,14 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Annotated, Final, Literal
 
 import numpy as np
+import pydantic
 from numpy.typing import NDArray
 
 from alphago import _core
 from alphago.go import BLACK, WHITE, Board
 from alphago.nets.evaluator import Evaluator, Floats
+from alphago.nets.rollout import load_rollout_weights
 from alphago.seeds import game_seed
+
+SETTLED: Final = "settled"
+Finish = Annotated[
+    Literal["settled", "as-it-stands"],
+    pydantic.Field(description="open points are played before a pass and dead stones lifted, as bots do, or neither"),
+]
+"""How a game of raw networks ends."""
+
+
+def settling(finish: Finish) -> _core.RolloutWeights | None:
+    """What `_core.PolicyGames` takes for it: the weights that ship, which tell what is open and what is dead."""
+    return load_rollout_weights() if finish == SETTLED else None
 
 
 @dataclass(frozen=True)
@@ -66,18 +81,26 @@ class Played:
 
 
 def play_games(
-    start: Board, first: Side, second: Side, count: int, seed: int, *, max_moves: int, record: bool = False
+    start: Board,
+    first: Side,
+    second: Side,
+    count: int,
+    seed: int,
+    *,
+    max_moves: int,
+    finish: Finish = SETTLED,
+    record: bool = False,
 ) -> Played:
     """Play `count` games from a position; the first side is black in those of even number.
 
     Args:
         start: black to move.
         seed: the games are a function of it and of the networks' answers, not of the number of workers.
-        max_moves: a game that is not over by then is scored as it stands. Area is counted, dead stones alive: whoever passes
-            too early pays for it.
+        max_moves: a game that is not over by then is scored.
+        finish: "as-it-stands" counts the area with dead stones alive, and whoever passes too early pays for it.
         record: keep what the first side saw.
     """
-    games = _core.PolicyGames(start, count, max_moves)
+    games = _core.PolicyGames(start, count, max_moves, settling(finish))
     numbers = np.arange(count)
     games.begin(numbers, np.array([game_seed(seed, number) for number in range(count)], dtype=np.uint64))
     workers = len(first.evaluators)

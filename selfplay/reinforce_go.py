@@ -33,7 +33,7 @@ from alphago.train.reinforce import Reinforce, ReinforceSettings, Watcher
 from selfplay.go_policy import KL_START, GoPolicy, GoValues
 from selfplay.networks import named_network
 from selfplay.opponents import OpponentPool
-from selfplay.policy_play import Played, Side, play_games
+from selfplay.policy_play import SETTLED, Finish, Played, Side, play_games
 
 NETWORK: Final = "network.safetensors"
 BEST: Final = "best.safetensors"
@@ -65,6 +65,7 @@ class GoReinforceSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     rules: str = "tromp-taylor"
     komi: Annotated[float | None, pydantic.Field(description="points for white; none: the rules' own")] = None
     max_moves: Annotated[int | None, pydantic.Field(ge=2, description="none: twice the board's points")] = None
+    finish: Finish = SETTLED
     start_from: Annotated[str, pydantic.Field(description="a network file, or the name of one that ships")] = DEFAULT
     baseline: Annotated[
         Literal["none", "moving-average", "leave-one-out", "per-context", "value"],
@@ -90,7 +91,7 @@ class GoReinforceSettings(pydantic.BaseModel, extra="forbid", frozen=True):
 
     @property
     def longest(self) -> int:
-        """Moves after which a game is scored as it stands."""
+        """Moves after which a game is scored, over or not."""
         return self.max_moves or 2 * self.size * self.size
 
 
@@ -151,7 +152,8 @@ class GoSource:
         self._mine[0].swap_weights(network)
         self._theirs[0].swap_weights(other)
         sides = Side(self._mine), Side(self._theirs)
-        return play_games(self.board, *sides, games, seed, max_moves=self.settings.longest, record=record)
+        longest, finish = self.settings.longest, self.settings.finish
+        return play_games(self.board, *sides, games, seed, max_moves=longest, finish=finish, record=record)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         return {"batches": self.batches, "pool": self.pool.state()[0]}, {}

@@ -29,7 +29,7 @@ from alphago.nets.store import network_hash
 from alphago.seeds import game_seed, mix
 from alphago.train.folders import begin_folder
 from selfplay.journal import Journal
-from selfplay.policy_play import evaluated
+from selfplay.policy_play import SETTLED, Finish, evaluated, settling
 
 BATCH: Final = 16
 SLOTS: Final = 256
@@ -59,6 +59,7 @@ class ValueDataSettings(pydantic.BaseModel, extra="forbid", frozen=True):
         ),
     ] = None
     max_moves: Annotated[int | None, pydantic.Field(ge=2, description="none: twice the board's points")] = None
+    finish: Finish = SETTLED
     temperature: Annotated[float, pydantic.Field(ge=0, description="of both networks")] = 1.0
     seed: Annotated[int, pydantic.Field(ge=0, lt=2**31)] = 0
 
@@ -68,7 +69,7 @@ class ValueDataSettings(pydantic.BaseModel, extra="forbid", frozen=True):
 
     @property
     def last_u(self) -> int:
-        """The largest U: by default about as long as a game lasts that is played until it counts as it stands.
+        """The largest U: by default about as long as a game lasts.
 
         On 9x9 policy networks play 72 moves on average: with 101, as the paper has 450 of 361, a third of the games end before U.
         """
@@ -76,7 +77,7 @@ class ValueDataSettings(pydantic.BaseModel, extra="forbid", frozen=True):
 
     @property
     def longest(self) -> int:
-        """Moves after which a game is scored as it stands."""
+        """Moves after which a game is scored, over or not."""
         return self.max_moves or 2 * self.size * self.size
 
     def turn(self, index: int, attempt: int) -> int:
@@ -193,7 +194,7 @@ class _Worker:
         settings = shared.settings
         self._shared, self._evaluators = shared, evaluators
         self._buffers = [evaluator.buffers() for evaluator in evaluators]
-        self._games = _core.PolicyGames(shared.board, slots, settings.longest)
+        self._games = _core.PolicyGames(shared.board, slots, settings.longest, settling(settings.finish))
         self._index = np.full(slots, -1, dtype=np.int64)
         self._attempt = np.zeros(slots, dtype=np.int64)
         self._turn = np.zeros(slots, dtype=np.int64)

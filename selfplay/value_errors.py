@@ -30,7 +30,7 @@ from alphago.nets.evaluator import Evaluator
 from alphago.nets.modules import Network
 from alphago.nets.runtimes import choose, make_evaluators
 from alphago.seeds import game_seed
-from selfplay.policy_play import evaluated
+from selfplay.policy_play import SETTLED, Finish, evaluated, settling
 
 STAGES: Final = 9
 """Parts of a game that errors are shown for."""
@@ -179,6 +179,7 @@ def policy_values(
     playouts: int = PLAYOUTS,
     seed: int = 0,
     threads: int = 1,
+    finish: Finish = SETTLED,
     on_done: OnDone | None = None,
 ) -> Floats:
     """Mean outcome of so many games that a policy network plays out against itself, drawing its moves, [n].
@@ -200,7 +201,7 @@ def policy_values(
     def valued(number: int) -> float:
         evaluator = evaluators.get()
         try:
-            return _played_out(positions[number], evaluator, playouts, game_seed(seed, number))
+            return _played_out(positions[number], evaluator, playouts, game_seed(seed, number), finish)
         finally:
             evaluators.put(evaluator)
 
@@ -217,9 +218,9 @@ def policy_values(
     return found
 
 
-def _played_out(position: _core.Position, evaluator: Evaluator, playouts: int, seed: int) -> float:
+def _played_out(position: _core.Position, evaluator: Evaluator, playouts: int, seed: int, finish: Finish) -> float:
     longest = max(2 * position.size**2, position.move_count + position.size**2)
-    games = _core.PolicyGames(position, playouts, longest)
+    games = _core.PolicyGames(position, playouts, longest, settling(finish))
     numbers = np.arange(playouts)
     games.begin(numbers, np.array([game_seed(seed, i) for i in range(playouts)], dtype=np.uint64))
     buffers = evaluator.buffers()

@@ -9,11 +9,13 @@ import pytest
 from numpy.typing import NDArray
 
 from alphago import _core
-from alphago.go import BLACK, WHITE, Board
+from alphago.go import BLACK, WHITE, Board, Rules
 from alphago.nets.architecture import Residual
 from alphago.nets.evaluator import Evaluator
 from alphago.nets.modules import Network, build
+from alphago.nets.rollout import load_rollout_weights
 from alphago.nets.runtimes import make_evaluators
+from alphago.search.status import status
 from selfplay.policy_play import Side, play_games
 
 A = 26
@@ -221,9 +223,104 @@ def test_the_results_are_those_of_the_boards(evaluators: Sequence[Evaluator]) ->
             return type("Out", (), {"policy": policy})
 
     side = Side([Passing()])  # type: ignore[list-item]
-    played = play_games(Board(5), side, side, 4, 1, max_moves=9)
+    played = play_games(Board(5), side, side, 4, 1, max_moves=9, finish="as-it-stands")
     assert played.results.tolist() == [-1, 1, -1, 1] and played.lengths.tolist() == [2] * 4 and played.score == 0.5
     assert played.steps is None
+
+
+def drawn(board: str, to_play: int, liked: str, settle: bool = True) -> tuple[_core.PolicyGames, int]:
+    """One game of five lines from a diagram of X and O, in which a pass was drawn though `liked` came next; the action."""
+    start = position(board, to_play)
+    games = _core.PolicyGames(start, 1, 60, load_rollout_weights() if settle else None)
+    games.begin(np.zeros(1, np.int64), np.array([3], np.uint64))
+    logits = np.zeros((1, A), np.float32)
+    logits[0, -1], logits[0, action_of(liked)] = 90, 5
+    actions, _ = games.play(np.zeros(1, np.int64), logits, 1.0)
+    return games, int(actions[0])
+
+
+def position(board: str, to_play: int) -> _core.Position:
+    rows = "".join(board.split())
+    found = Board(5, komi=0.5)
+    found.setup([i for i, p in enumerate(rows) if p == "X"], [i for i, p in enumerate(rows) if p == "O"], [])
+    found.to_play = to_play
+    return found
+
+
+def action_of(point: str) -> int:
+    return (5 - int(point[1])) * 5 + "ABCDE".index(point[0])
+
+
+DAME = """. X . O .
+          X X . O O
+          . X . O .
+          X X . O O
+          . X . O ."""
+"""Both sides live; the middle column is open."""
+
+
+@pytest.mark.parametrize("to_play", [1, 2])
+def test_an_open_point_is_played_instead_of_a_pass(to_play: int) -> None:
+    """The likeliest of them; what is drawn, and learned from, is the pass."""
+    for liked in ("C2", "C4"):
+        games, action = drawn(DAME, to_play, liked)
+        assert action == 25
+        stones = games.position(0).stones()
+        assert stones.flat[action_of(liked)] == to_play and (stones != 0).sum() == 15
+
+
+@pytest.mark.parametrize("to_play", [1, 2])
+def test_a_pass_stays_one_where_nothing_is_open_or_nobody_asked(to_play: int) -> None:
+    full = DAME.replace("X . O", "X X O").replace("X X . O", "X X X O")
+    games, _ = drawn(full, to_play, "A5")
+    assert games.position(0).consecutive_passes == 1
+    games, _ = drawn(DAME, to_play, "C2", settle=False)
+    assert games.position(0).consecutive_passes == 1
+
+
+def test_under_territory_scoring_a_pass_stays_one() -> None:
+    start = Board(5, Rules.named("japanese"))
+    games = _core.PolicyGames(start, 1, 60, load_rollout_weights())
+    games.begin(np.zeros(1, np.int64), np.array([3], np.uint64))
+    logits = np.zeros((1, A), np.float32)
+    logits[0, -1] = 90
+    games.play(np.zeros(1, np.int64), logits, 1.0)
+    assert games.position(0).consecutive_passes == 1
+
+
+def test_dead_stones_are_lifted_before_the_count() -> None:
+    """One white stone in black's land is dead: with komi 0.5 black has all 25 points; as the board stands 1 to 24 are nobody's."""
+    board = """. X . X .
+               X X X X X
+               . X . . .
+               X X . O .
+               . X . . ."""
+    numbers = np.zeros(1, np.int64)
+    settled = _core.PolicyGames(position(board, 1), 1, 60, load_rollout_weights())
+    settled.begin(numbers, np.array([3], np.uint64))
+    assert settled.scores(numbers).tolist() == [24.5]
+    stands = _core.PolicyGames(position(board, 1), 1, 60)
+    stands.begin(numbers, np.array([3], np.uint64))
+    assert stands.scores(numbers)[0] == position(board, 1).area().sum() - 0.5 < 24.5
+
+
+def test_settled_counts_are_those_of_the_status() -> None:
+    """Against the slower count of the bots, in games that random networks play to their end: the same winner in nine of ten."""
+    start = Board(7)
+    games = _core.PolicyGames(start, 60, 98, load_rollout_weights())
+    numbers = np.arange(60)
+    games.begin(numbers, numbers.astype(np.uint64))
+    uniform = np.zeros((60, 50), np.float32)
+    while len(going := np.sort(np.concatenate([games.waiting(numbers, color) for color in (1, 2)]))):
+        games.play(going, uniform[: len(going)], 1.0)
+    same = 0
+    for number, score in enumerate(games.scores(numbers).tolist()):
+        board = games.position(number)
+        stones = np.where(status(board).dead_mask(7), 0, board.stones())
+        lifted = Board(7)
+        lifted.setup(np.flatnonzero(stones == 1).tolist(), np.flatnonzero(stones == 2).tolist(), [])
+        same += np.sign(lifted.area().sum() - start.komi) == np.sign(score)
+    assert same >= 54
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

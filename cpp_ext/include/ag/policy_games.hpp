@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <variant>
 #include <vector>
 
 #include "ag/any_position.hpp"
 #include "ag/go_game.hpp"
+#include "ag/rollout_weights.hpp"
 
 namespace ag {
 
@@ -19,8 +21,11 @@ struct DrawnMove {
 /// Thread safety: different games may be used by different threads at a time.
 class PolicyGames {
  public:
+  /// With `settle`, games end as bots end theirs: where a pass is drawn while points are open, the likeliest of these is played
+  /// in its place, and dead stones are lifted before the count; both as softmax playouts of these weights see it (ag/settled.hpp).
+  /// Under territory and stone scoring, where a move at home costs a point, a pass stays a pass.
   /// Throws std::invalid_argument: no games, or a start where nothing can be played.
-  PolicyGames(const AnyPosition& start, std::int64_t count, int max_moves);
+  PolicyGames(const AnyPosition& start, std::int64_t count, int max_moves, std::shared_ptr<const RolloutWeights> settle = nullptr);
 
   std::int64_t count() const { return count_; }
   int size() const { return start_.size(); }
@@ -33,7 +38,7 @@ class PolicyGames {
   int to_play(std::int64_t game) const;
   int move_count(std::int64_t game) const;
 
-  /// Area less komi and handicap bonus, for black, of the board as it stands.
+  /// Area less komi and handicap bonus, for black: of the board as it stands, or without its dead stones.
   float score(std::int64_t game) const;
 
   AnyPosition position(std::int64_t game) const;
@@ -45,7 +50,7 @@ class PolicyGames {
   void write_mask(std::int64_t game, std::uint8_t* mask) const;
 
   /// Draws from the softmax of logits / temperature over the legal moves, and plays; temperature 0 takes the largest logit, of
-  /// equal ones the first. Throws std::invalid_argument where the game is over or a legal move's logit is not finite.
+  /// equal ones the first. What is given back is what was drawn: a pass, too, where an open point is played in its place. Throws std::invalid_argument where the game is over or a legal move's logit is not finite.
   DrawnMove play(std::int64_t game, const float* logits, double temperature);
 
   /// Throws std::invalid_argument unless 0 <= game < count().
@@ -64,6 +69,7 @@ class PolicyGames {
   AnyPosition start_;
   std::int64_t count_;
   int max_moves_;
+  std::shared_ptr<const RolloutWeights> settle_;
   std::vector<std::uint64_t> seeds_;
   std::variant<std::vector<GoGame<9>>, std::vector<GoGame<13>>, std::vector<GoGame<19>>> games_;
 };
