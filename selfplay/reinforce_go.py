@@ -1,10 +1,12 @@
 """Go for the REINFORCE trainer: the RL stage of AlphaGo (Nature 529, Methods, "Reinforcement learning of policy networks").
 
-The policy network plays games against past selves without any search, both drawing their moves; it learns from who won.
+The policy network plays games against past selves without any search, both drawing their moves; it learns from who won. Of a start
+with other heads the policy alone is taken: the rest would no longer be right.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from torch import Tensor
 from alphago.files import write_atomically
 from alphago.go import Board, Rules
 from alphago.nets.evaluator import Evaluator
-from alphago.nets.modules import Network
+from alphago.nets.modules import Network, policy_alone
 from alphago.nets.runtimes import learns_in_bf16, make_evaluators
 from alphago.nets.shipped import DEFAULT
 from alphago.nets.shut_inputs import RULE_INPUTS, shut_inputs
@@ -264,11 +266,10 @@ def begin(
         NetworkError: the start is no network, has no policy, or is not for this board.
         PoolError: an opponent's file is missing or changed.
     """
-    start = named_network(settings.start_from, settings.size, "start_from")
-    digest = network_hash(start)
+    whole = named_network(settings.start_from, settings.size, "start_from")
+    digest, start, learner = network_hash(whole), policy_alone(whole), policy_alone(copy.deepcopy(whole))
     manifest = {"stage": "reinforce-go", "settings": settings.model_dump(mode="json"), "start": digest}
     begin_folder(run, manifest, resume=resume)
-    learner = named_network(settings.start_from, settings.size, "start_from")
     rules = settings.start_board().globals()
     shut_inputs(learner, {place: float(rules[place]) for place in RULE_INPUTS})
     bf16 = learns_in_bf16(settings.precision, torch.device(device))

@@ -20,6 +20,7 @@ from alphago.nets.modules import (
     folded,
     folded_state,
     multiply_adds,
+    policy_alone,
 )
 from nets_helpers import ALL_HEADS, SMALL, fresh, inputs, shaken
 
@@ -69,6 +70,17 @@ def test_only_the_heads_asked_for_are_computed() -> None:
             one = network(planes, globals_, None, (head,))
             assert list(one) == [head]
             assert torch.equal(one[head], everything[head])
+
+
+def test_the_policy_alone_is_the_same_policy() -> None:
+    network = shaken(fresh("pooled")).eval()
+    assert "reply" in network.architecture.heads
+    alone = policy_alone(network)
+    assert alone.architecture.heads == ("policy",) and parameters(alone) < parameters(network)
+    planes, globals_ = (torch.from_numpy(x) for x in inputs(network, 7, 2))
+    with torch.no_grad():
+        torch.testing.assert_close(alone(planes, globals_)["policy"], network(planes, globals_)["policy"])
+    assert policy_alone(alone) is alone
 
 
 @pytest.mark.parametrize("kind", sorted(SMALL))

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from alphago.train import baselines
-from alphago.train.baselines import LeaveOneOut, MovingAverage, NoBaseline, PerContext, ValueBaseline
+from alphago.train.baselines import LeaveOneOut, MovingAverage, NoBaseline, PerContext, ValueBaseline, shaped
 from alphago.train.episodes import Batch, Episodes, EpisodesError, joined
 from alphago.train.optim import OptimizerSettings, ScheduleSettings, TrainingError
 from alphago.train.policies import entropy_of, masked_log_softmax
-from alphago.train.reinforce import Evaluation, Reinforce, ReinforceSettings, shaped
+from alphago.train.reinforce import Evaluation, Reinforce, ReinforceSettings
 
 SGD = OptimizerSettings(kind="sgd", lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0)
 """One step of this moves the parameters by minus the gradient."""
@@ -90,6 +90,23 @@ def closed_form(episodes: Episodes, weights: NDArray[np.float64]) -> NDArray[np.
 
 
 # --- the gradient -------------------------------------------------------------------------------------------------------
+
+
+def test_traced_advantages_by_hand() -> None:
+    """Two episodes of two and three steps; with trace 1 they are the returns less the values, with 0 one step ahead."""
+    episodes = Episodes(np.array([0, 0, 1, 1, 1]), np.zeros(5, np.int64), np.array([1.0, 2, 0, 0, -1]))
+    values = np.array([0.5, 1.0, 0.25, -0.5, -0.75])
+    d = np.array([1 + 0.9 - 0.5, 2 - 1.0, 0.9 * -0.5 - 0.25, 0.9 * -0.75 + 0.5, -1 + 0.75])
+    assert np.allclose(episodes.traced(values, 0.9, 0.0), d)
+    half = [d[0] + 0.45 * d[1], d[1], d[2] + 0.45 * (d[3] + 0.45 * d[4]), d[3] + 0.45 * d[4], d[4]]
+    assert np.allclose(episodes.traced(values, 0.9, 0.5), half)
+    assert np.allclose(episodes.traced(values, 0.9, 1.0), episodes.returns(0.9) - values)
+
+
+def test_a_trace_below_one_reaches_the_gradient() -> None:
+    """Without a baseline its advantages are rewards that fade with trace as with gamma."""
+    faded, traced = (gradient(Table(LOGITS), toy(), **{name: 0.9}) for name in ("gamma", "trace"))
+    assert np.allclose(faded, traced) and not np.allclose(traced, gradient(Table(LOGITS), toy()))
 
 
 @pytest.mark.parametrize("gamma", [1.0, 0.9])

@@ -12,7 +12,7 @@ import torch
 
 from alphago import configs
 from alphago.nets.architecture import NetworkError, Residual
-from alphago.nets.modules import Network, build
+from alphago.nets.modules import Network, build, policy_alone
 from alphago.nets.store import load_network, network_hash, save_network
 from alphago.train.optim import TrainingError
 from selfplay.go_policy import KL_START, GoPolicy, GoValues
@@ -105,7 +105,8 @@ def test_what_a_run_tells_and_writes(start: Path, tmp_path: Path) -> None:
     assert told[-1]["pool"] == 3 and told[2]["measured_start"] == pytest.approx(
         json.loads((task.run / "metrics.json").read_text())["best"]["start"], abs=1
     )
-    _, header = load_network(best)
+    learned, header = load_network(best)
+    assert learned.architecture.heads == ("policy",)  # the start's other heads would be wrong by now
     made_by = header["provenance"]
     assert made_by["made_by"] == "alphago train reinforce-go" and made_by["start"] == network_hash(network())
     assert made_by["measured"]["start"] == task.measures.best["start"] if task.measures.best else False
@@ -144,7 +145,7 @@ def test_a_network_learns_to_beat_its_random_self(start: Path, tmp_path: Path) -
 
 def test_the_divergence_from_the_start(start: Path, tmp_path: Path) -> None:
     task = made(tmp_path, start)
-    episodes = task.measures.source.collect(GoPolicy(network(), bf16=False), 4)
+    episodes = task.measures.source.collect(GoPolicy(policy_alone(network()), bf16=False), 4)
     batch = episodes.batch()
     policy = GoPolicy(network(), start=network(2), bf16=False)
     found = policy.evaluate(batch).penalties[KL_START].detach().numpy()
@@ -159,7 +160,7 @@ def test_the_divergence_from_the_start(start: Path, tmp_path: Path) -> None:
 
 def test_values_are_winning_less_losing(start: Path, tmp_path: Path) -> None:
     task = made(tmp_path, start)
-    batch = task.measures.source.collect(GoPolicy(network(), bf16=False), 4).batch()
+    batch = task.measures.source.collect(GoPolicy(policy_alone(network()), bf16=False), 4).batch()
     values = GoValues(network(), bf16=False)(batch).detach()
     out = network()(batch.observations["planes"].float(), batch.observations["globals"], None, ("outcome",))["outcome"]
     p = out.softmax(1)

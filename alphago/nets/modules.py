@@ -176,6 +176,24 @@ def build(architecture: Residual | AlphaGoPolicy | AlphaGoValue, seed: int = 0) 
         return AlphaGoValueNet(architecture)
 
 
+def policy_alone(network: Network) -> Network:
+    """A network that computes the same policy and nothing else, in evaluation mode.
+
+    Training that moves the trunk and trains the policy alone makes the other heads wrong.
+    """
+    a = network.architecture
+    if a.heads == ("policy",):
+        return network.eval()
+    assert isinstance(a, Residual) and a.policy
+    kept = build(a.model_copy(update={"outcome": False, "ownership": False, "score": False, "reply": False}))
+    state = network.state_dict()
+    if a.reply:  # the second of two outputs
+        for name in ("policy_out.weight", "policy_pass.weight", "policy_pass.bias"):
+            state[name] = state[name][:1]
+    kept.load_state_dict({name: state[name] for name in kept.state_dict()})
+    return kept.eval()
+
+
 def folded(network: Network) -> Network:
     """A copy for inference: evaluation mode, no gradients, every batch normalisation folded into its convolution."""
     out = copy.deepcopy(network).eval().requires_grad_(False)

@@ -236,3 +236,15 @@ def named(name: str, *, decay: float = 0.95, values: Callable[[], Baseline] | No
     if name not in made:
         raise TrainingError(f"unknown baseline {name!r}: one of {', '.join(made)}")
     return made[name]()
+
+
+def shaped(advantages: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """Advantages [N] as they are, standardised, or as ranks from -1/2 to 1/2 where equal ones share theirs."""
+    found = advantages
+    if kind == "standardised":
+        found = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    if kind == "ranked":
+        _, group, counts = np.unique(advantages, return_inverse=True, return_counts=True)
+        ranks = np.cumsum(counts) - (counts + 1) / 2  # the mean rank of each value, from 0
+        found = (ranks / max(1, len(advantages) - 1) - 0.5)[group]
+    return found

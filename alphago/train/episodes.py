@@ -119,6 +119,25 @@ class Episodes:
                 out[k] += gamma * out[k + 1]
         return out
 
+    def traced(self, values: NDArray[np.float64], gamma: float, trace: float) -> NDArray[np.float64]:
+        """[N]: generalised advantage estimates (Schulman and others 2016, arXiv 1506.02438, equation 16),
+
+            A_t = d_t + gamma trace A_(t+1)    with    d_t = r_t + gamma V_(t+1) - V_t
+
+        to the end of the episode, where V is 0. With trace 1 this is the return minus the value; less of it takes away what
+        chance did after the next decisions, and believes the values so much more.
+
+        Args:
+            values: [N], V, of the state before each action.
+        """
+        goes_on = np.append(self.index[1:] == self.index[:-1], False)
+        following = np.where(goes_on, np.append(values[1:], 0.0), 0.0)
+        out: NDArray[np.float64] = self.rewards + gamma * following - values
+        for k in range(self.steps - 2, -1, -1):
+            if goes_on[k]:
+                out[k] += gamma * trace * out[k + 1]
+        return out
+
     def batch(self, device: torch.device | str = "cpu", episodes: slice | None = None) -> Batch:
         """The tensors of some of the episodes, which follow one another; None: of all."""
         first, last = (0, len(self)) if episodes is None else (episodes.start, episodes.stop)

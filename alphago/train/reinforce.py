@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from alphago.train.baselines import Baseline, NoBaseline, Saved
+from alphago.train.baselines import Baseline, NoBaseline, Saved, shaped
 from alphago.train.episodes import Batch, Episodes
 from alphago.train.folders import checkpoints, whole_checkpoint
 from alphago.train.optim import (
@@ -52,6 +52,14 @@ class ReinforceSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     steps: Annotated[int, pydantic.Field(ge=1, description="updates of the whole run")] = 1000
     episodes: Annotated[int, pydantic.Field(ge=1, le=1 << 20, description="of every update (AlphaGo: 128)")] = 128
     gamma: Annotated[float, pydantic.Field(ge=0, le=1, description="discount of later rewards (AlphaGo: 1)")] = 1.0
+    trace: Annotated[
+        float,
+        pydantic.Field(
+            ge=0,
+            le=1,
+            description="lambda of generalised advantage estimation; 1: whole returns, as Williams and AlphaGo",
+        ),
+    ] = 1.0
     advantage: Annotated[
         Literal["raw", "standardised", "ranked"],
         pydantic.Field(
@@ -209,7 +217,7 @@ class Reinforce:
         settings = self.settings
         returns = episodes.returns(settings.gamma)
         predicted = self.baseline.predict(episodes, returns)
-        raw = returns - predicted
+        raw = returns - predicted if settings.trace == 1 else episodes.traced(predicted, settings.gamma, settings.trace)
         advantages = shaped(raw, settings.advantage)
         rate = learning_rate(settings.schedule, settings.optimizer.lr, self.steps, settings.steps)
         for group in self.optimizer.param_groups:
@@ -333,15 +341,3 @@ class Reinforce:
     def _kept(self) -> str:
         found = checkpoints(self.run) if self.run is not None else []
         return f"the last checkpoint is {found[-1]}" if found else "there is no checkpoint yet"
-
-
-def shaped(advantages: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
-    """Advantages [N] as they are, standardised, or as ranks from -1/2 to 1/2 where equal ones share theirs."""
-    found = advantages
-    if kind == "standardised":
-        found = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-    if kind == "ranked":
-        _, group, counts = np.unique(advantages, return_inverse=True, return_counts=True)
-        ranks = np.cumsum(counts) - (counts + 1) / 2  # the mean rank of each value, from 0
-        found = (ranks / max(1, len(advantages) - 1) - 0.5)[group]
-    return found
