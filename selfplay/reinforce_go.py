@@ -56,7 +56,7 @@ class MeasureSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     """Matches of the learner on the way, raw and with drawn moves as in training."""
 
     every: Annotated[int, pydantic.Field(ge=1, description="updates")] = 100
-    games: Annotated[int, pydantic.Field(ge=2, description="against the start")] = 400
+    games: Annotated[int, pydantic.Field(ge=2, description="against the start, and against the best so far")] = 400
     pool_games: Annotated[int, pydantic.Field(ge=2, description="against the whole pool, shared by its members")] = 400
 
 
@@ -168,12 +168,15 @@ class GoSource:
 class Measures:
     """Measures the learner every few updates, and keeps the best so far in `best.safetensors`.
 
-    The best is the one with the highest mean of its scores against the start and against the pool.
+    A learner is the best so far that wins more than half of its games against the best before it, and against the start. Scores
+    against the pool tell of cycles; they do not compare runs or moments, for the pool grows with the learner.
     """
 
     def __init__(self, run: Path, source: GoSource, start: Network, notes: Mapping[str, Any]) -> None:
         self.run, self.source, self.start, self.notes = run, source, start, notes
         self.best: dict[str, float] | None = None
+        self._best = copy.deepcopy(start)
+        """Its network; the start until there is one."""
         self.tell: Callable[[str], None] = lambda text: None
         self.trainer: Reinforce | None = None
 
@@ -182,23 +185,29 @@ class Measures:
         trainer, settings = self.trainer, self.source.settings
         if trainer is None or (step % settings.measure.every and not trainer.is_over):
             return
+        network = trainer.policy.network
         found = self.measure(trainer.policy, step)  # type: ignore[arg-type]
         metrics |= {f"measured_{name}": value for name, value in found.items()}
-        is_best = self.best is None or found["mean"] > self.best["mean"]
+        is_best = min(found["start"], found["best"]) > 0.5
         if is_best:
             self.best = {"step": float(step), **found}
+            self._best.load_state_dict(network.state_dict())  # type: ignore[union-attr]
             notes = {**self.notes, "updates": step, "measured": found, "minutes": round(trainer.seconds / 60, 1)}
-            save_network(self.run / BEST, trainer.policy.network, notes)  # type: ignore[arg-type]
+            save_network(self.run / BEST, self._best, notes)
         self.tell(
             f"update {step:,}: {found['start']:.1%} against the start, {found['pool']:.1%} against the pool, "
-            f"divergence from the start {found['kl_start']:.3f} nats" + (", the best so far" if is_best else "")
+            f"divergence from the start {found[KL_START]:.3f} nats" + (", the best so far" if is_best else "")
         )
 
     def measure(self, policy: GoPolicy, step: int) -> dict[str, float]:
-        """Scores of a network against the start and the pool, and its divergence from the start on positions it was in."""
+        """Scores of a network against the start, the best so far and the pool, and its divergence from the start on positions it
+        was in."""
         settings, pool = self.source.settings, self.source.pool
-        seed = game_seed(settings.seed + 2**31, step)
-        against_start = self.source.match(policy.network, self.start, settings.measure.games, seed).score
+        seed, games = game_seed(settings.seed + 2**31, step), settings.measure.games
+        against_start = self.source.match(policy.network, self.start, games, seed).score
+        against_best = against_start
+        if self.best is not None:
+            against_best = self.source.match(policy.network, self._best, games, game_seed(seed, 2**20)).score
         share = max(2, settings.measure.pool_games // len(pool.members) // 2 * 2)
         scores = [
             self.source.match(policy.network, pool.network(member), share, game_seed(seed, number)).score
@@ -212,20 +221,20 @@ class Measures:
             with torch.no_grad():
                 policy.eval()
                 divergence = float(policy.divergence(policy.log_probs(policy.network, batch), self.start, batch).mean())
-        against_pool = float(np.mean(scores))
         return {
             "start": against_start,
-            "pool": against_pool,
+            "best": against_best,
+            "pool": float(np.mean(scores)),
             "pool_worst": float(np.min(scores)),
-            "mean": (against_start + against_pool) / 2,
             KL_START: divergence,
         }
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        return {"best": self.best}, {}
+        return {"best": self.best}, self._best.state_dict()
 
     def load(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         self.best = values["best"]
+        self._best.load_state_dict(tensors)
 
 
 @dataclass
@@ -237,13 +246,15 @@ class Task:
     measures: Measures
 
     def finish(self) -> Path:
-        """Write the last network and what is known of the best; the best one's file."""
+        """Write the last network and what is known of the best; the best one's file, which is the start where nothing beat it."""
         trainer, measures = self.trainer, self.measures
         notes = {**measures.notes, "updates": trainer.steps, "minutes": round(trainer.seconds / 60, 1)}
         save_network(self.run / NETWORK, trainer.policy.network, notes)  # type: ignore[arg-type]
         text = json.dumps({"updates": trainer.steps, "seconds": trainer.seconds, "best": measures.best}, indent=1)
         write_atomically(self.run / METRICS, text.encode(), TrainingError)
-        return self.run / (BEST if (self.run / BEST).exists() else NETWORK)
+        if measures.best is None:
+            save_network(self.run / BEST, measures.start, {**notes, "updates": 0, "why": "nothing beat the start"})
+        return self.run / BEST
 
 
 def begin(

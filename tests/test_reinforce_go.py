@@ -140,6 +140,33 @@ def test_a_network_learns_to_beat_its_random_self(start: Path, tmp_path: Path) -
     assert np.mean(scores[:3]) < 0.6 and np.mean(scores[-10:]) > 0.65
 
 
+def test_the_best_is_who_beats_the_best_before_it_and_the_start(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = made(tmp_path, start)
+    policy = task.trainer.policy
+    assert isinstance(policy, GoPolicy)
+    measures, network_now = task.measures, policy.network
+    found = {"start": 0.5, "best": 0.5, "pool": 0.9, "pool_worst": 0.9, KL_START: 0.1}
+    monkeypatch.setattr(measures, "measure", lambda policy, step: dict(found))
+    every = measures.source.settings.measure.every
+    kept = []
+    scores = [(0.5, 0.5), (0.6, 0.6), (0.9, 0.5), (0.5, 0.9), (0.55, 0.51)]
+    for number, (found["start"], found["best"]) in enumerate(scores):
+        with torch.no_grad():
+            next(network_now.parameters()).add_(1.0)
+        measures((number + 1) * every, {})
+        kept.append(measures.best and measures.best["step"] / every)
+    assert kept == [None, 2, 2, 2, 5]
+    assert network_hash(load_network(task.run / "best.safetensors")[0]) == network_hash(network_now)
+
+
+def test_the_start_is_the_best_where_nothing_beat_it(start: Path, tmp_path: Path) -> None:
+    task = made(tmp_path, start)
+    best, header = load_network(task.finish())
+    assert network_hash(best) == network_hash(policy_alone(network())) and header["provenance"]["updates"] == 0
+
+
 # --- parts --------------------------------------------------------------------------------------------------------------
 
 

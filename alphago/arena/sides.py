@@ -18,6 +18,7 @@ from alphago.nets.shipped import (
     HANDSET,
     NAMES,
     NONE,
+    RL,
     network_files,
     preferred,
     rollout_file,
@@ -118,7 +119,7 @@ def parse_side(text: str) -> Side:
         alphago_search(9).but(**{**LEVELS[level].settings, **settings})
     elif net in NAMES:  # what a file predicts decides which settings go together, and it is not loaded yet
         has_network = bool(network_files(preferred(net, LEVELS[level].net)))
-        bot_search(9, has_network, has_network).but(**{**LEVELS[level].settings, **settings})
+        bot_search(9, has_network, has_network and net != RL).but(**{**LEVELS[level].settings, **settings})
     simulations = settings.pop("simulations", None)
     if not name:
         name = level if net == DEFAULT else f"{Path(net).stem}@{level}"

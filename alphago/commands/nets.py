@@ -131,7 +131,7 @@ def info(
 
 @app.command()
 def agreement(
-    net: Annotated[str, typer.Argument(help="A network file, or default or small.")],
+    net: Annotated[str, typer.Argument(help="A network file, or default, small or rl.")],
     games: Annotated[list[str], typer.Option("--games", help='Stores of games; "default": the one that ships.')],
     size: Annotated[int, typer.Option("--size", help="Board size.", min=2, max=19)] = 9,
     split: Annotated[

@@ -31,7 +31,7 @@ def agreement_rows(
 
     file = network_file(net, size)
     if file is None:
-        raise NetworkError(f"{net!r} is no network; give a network file, default or small")
+        raise NetworkError(f"{net!r} is no network; give a network file, default, small or rl")
     network = load_network(file)[0].eval()
     check_fit(network, size, 1)
     games = load_games([resolve(store) for store in stores], sizes=(size,))

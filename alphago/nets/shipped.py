@@ -1,9 +1,9 @@
 """What ships with the package and every command knows by name: networks, and the weights of rollouts.
 
 Networks: `default`, the best for the board's size; `small`, a fast one for self-play and the weak levels (`default` where no
-smaller one is for the board); and `none`, no network at all: a bot then searches with AlphaGo's tree policy for the priors and
-softmax rollouts for the values. Rollout weights: `default`, and `handset`, the frozen yardstick that
-`alphago.nets.handset` makes by rule.
+smaller one is for the board); `rl`, the small one improved by REINFORCE, a policy alone (up to 9x9); and `none`, no network at
+all: a bot then searches with AlphaGo's tree policy for the priors and softmax rollouts for the values. Rollout weights: `default`,
+and `handset`, the frozen yardstick that `alphago.nets.handset` makes by rule.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import os
 from pathlib import Path
 from typing import Final
 
+from alphago.errors import AlphaGoError
+
 NONE: Final = "none"
 DEFAULT: Final = "default"
 SMALL: Final = "small"
-NAMES: Final = (NONE, DEFAULT, SMALL)
+RL: Final = "rl"
+NAMES: Final = (NONE, DEFAULT, SMALL, RL)
 HANDSET: Final = "handset"
 VARIABLE: Final = "ALPHAGO_NET"
 """The environment variable that names another default: a file, or `none`; for programs whose command line one cannot change."""
@@ -24,6 +27,7 @@ _NETWORKS: Final[dict[str, tuple[tuple[int, str], ...]]] = {
     NONE: (),
     DEFAULT: ((9, "net-9x9.safetensors"), (19, "net-19x19.safetensors")),
     SMALL: ((9, "net-9x9-small.safetensors"), (19, "net-19x19.safetensors")),
+    RL: ((9, "net-9x9-rl.safetensors"),),
 }
 """By name: (largest board size, file), smallest first."""
 _VALUES: Final[dict[str, tuple[tuple[int, str], ...]]] = {NONE: (), DEFAULT: ()}
@@ -31,15 +35,26 @@ _VALUES: Final[dict[str, tuple[tuple[int, str], ...]]] = {NONE: (), DEFAULT: ()}
 _ROLLOUTS: Final = {DEFAULT: "rollout.safetensors", HANDSET: "rollout-handset.safetensors"}
 
 
+class ShippedError(AlphaGoError):
+    """Nothing that ships under this name is for such a board."""
+
+
 def network_file(net: str | os.PathLike[str], size: int) -> Path | None:
-    """The file that a network's name, or its path, stands for on boards of a size; None: no network."""
+    """The file that a network's name, or its path, stands for on boards of a size; None: no network.
+
+    Raises:
+        ShippedError: the name is one of networks for smaller boards.
+    """
     name = _chosen(net)
     if name not in NAMES:
         return Path(name)
     for largest, file in _NETWORKS[name]:
         if size <= largest:
             return _FOLDER / file
-    return None
+    if not _NETWORKS[name]:
+        return None
+    largest = _NETWORKS[name][-1][0]
+    raise ShippedError(f"network {name!r} is for boards up to {largest}x{largest}, not {size}x{size}")
 
 
 def value_file(net: str | os.PathLike[str], size: int) -> Path | None:
@@ -50,7 +65,10 @@ def value_file(net: str | os.PathLike[str], size: int) -> Path | None:
     for largest, file in _VALUES[name]:
         if size <= largest:
             return _FOLDER / file
-    return None
+    if not _NETWORKS[name]:
+        return None
+    largest = _NETWORKS[name][-1][0]
+    raise ShippedError(f"network {name!r} is for boards up to {largest}x{largest}, not {size}x{size}")
 
 
 def value_files(net: str | os.PathLike[str]) -> list[Path]:
