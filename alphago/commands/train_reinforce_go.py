@@ -83,4 +83,5 @@ def reinforce_go(
     if as_json:
         print(json.dumps({"network": str(best), "minutes": minutes, "best": task.measures.best}))
     else:
-        print(f"{best}: {minutes} minutes; play it with --net {best}")
+        what = "" if task.measures.best else "the start's policy, which nothing beat; "
+        print(f"{best}: {what}{minutes} minutes; play it with --net {best}")
