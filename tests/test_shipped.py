@@ -70,3 +70,14 @@ def test_the_default_bot_opens_in_the_middle_or_the_corners(size: int) -> None:
     edge = min(row, column, size - 1 - row, size - 1 - column)
     assert report.move < size * size and edge >= (1 if size == 5 else 2)
     assert abs(report.value) < 0.9
+
+
+def test_a_policy_alone_plays_with_rollouts_for_values() -> None:
+    bot = Bot(net="rl", threads=1, memory_mib=64, precision="fp32")
+    bot.new_game(Board(9))
+    report = bot.choose(simulations=40).report
+    assert report is not None and 2 <= report.move // 9 <= 6 and abs(report.value) < 0.9
+    assert "rollouts" in bot.describe()
+    with pytest.raises(shipped.ShippedError, match="up to 9x9"):
+        bot.new_game(Board(13))
+        bot.choose(simulations=4)

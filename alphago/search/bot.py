@@ -359,7 +359,9 @@ class Bot:
         """The networks' files on a board size, and which of them gives the policy and which the value (-1: none)."""
         policy = network_file(self._preferred_net, size)
         if self.style != ALPHAGO:
-            return ([], (-1, -1)) if policy is None else ([policy], (0, 0))
+            heads = set() if policy is None else set(self._loaded(policy).architecture.heads)
+            roles = 0 if "policy" in heads else -1, 0 if heads & {"outcome", "value"} else -1
+            return ([] if policy is None else [policy]), roles
         value = value_file(self.value_net or DEFAULT, size)
         if value is None and self.value_net != NONE:
             raise BotError(

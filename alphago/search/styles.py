@@ -38,6 +38,7 @@ def bot_search(size: int, has_policy: bool, has_value: bool) -> SearchParams:
         values |= {"prior": "tree", "puct": "zero", "c_puct": 0.8, "rave": 300.0}
     if not has_value:
         values |= {"rollouts": "softmax", "expansion_threshold": 2, "leaves_in_flight": 8, "rollout_cache": True}
+        values |= {"rounds_in_flight": 1}  # the cache needs it
     return search_params(values)
 
 
