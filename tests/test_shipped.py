@@ -77,7 +77,5 @@ def test_a_policy_alone_plays_with_rollouts_for_values() -> None:
     bot.new_game(Board(9))
     report = bot.choose(simulations=40).report
     assert report is not None and 2 <= report.move // 9 <= 6 and abs(report.value) < 0.9
-    assert "rollouts" in bot.describe()
     with pytest.raises(shipped.ShippedError, match="up to 9x9"):
         bot.new_game(Board(13))
-        bot.choose(simulations=4)
