@@ -280,6 +280,7 @@ def test_the_command(start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
         main([*arguments, "--no-tensorboard", "--penalty", "0.1", "--json"])
     out = json.loads(capsys.readouterr().out)
     assert Path(out["network"]).is_file() and out["best"] == json.loads((run / "metrics.json").read_text())["best"]
+    assert out["best"] is None or set(out["best"]) >= {"start", "pool", KL_START}
     with pytest.raises(SystemExit, match=r"^[1-9]"):
         main([*arguments, "--no-tensorboard"])
     assert "holds a run already" in capsys.readouterr().err

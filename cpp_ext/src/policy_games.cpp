@@ -12,7 +12,7 @@ namespace ag {
 namespace {
 
 constexpr int kMostActions = 19 * 19 + 1;
-constexpr int kPlayouts = 32;  ///< that settle a position: a third of a millisecond on 9x9
+constexpr int kPlayouts = 32;  ///< that settle a position: under a millisecond on 9x9
 
 /// The legal move of the largest logit on an open point that leaves its chain two liberties; the pass where there is none.
 template <int Cap>
