@@ -83,7 +83,10 @@ template <class T, class F>
 nb::object each(const PolicyGames& games, const Numbers& numbers, F&& f) {
   const std::size_t n = checked(games, numbers);
   std::vector<T> out(n);
-  for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<T>(f(numbers.data()[i]));
+  {
+    nb::gil_scoped_release release;  // a settled score takes playouts
+    for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<T>(f(numbers.data()[i]));
+  }
   return nb::cast(array_of(out));
 }
 

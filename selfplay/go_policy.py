@@ -19,6 +19,8 @@ from alphago.train.reinforce import Evaluation
 
 KL_START: Final = "kl_start"
 """The penalty's name."""
+VALUE_HEADS: Final = ("outcome", "value")
+"""Of a network that says who wins, the one looked for first."""
 
 
 class GoPolicy(nn.Module):
@@ -68,7 +70,7 @@ class GoValues(nn.Module):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._call, self._bf16 = FoldedCall(network), bf16
-        head = next((head for head in ("outcome", "value") if head in network.architecture.heads), None)
+        head = next((head for head in VALUE_HEADS if head in network.architecture.heads), None)
         if head is None:
             raise NetworkError("a value baseline needs a network with an outcome or value head")
         self._head: str = head

@@ -8,14 +8,15 @@ from alphago.nets.shipped import network_file
 from alphago.nets.store import load_network
 
 
-def named_network(name: str, size: int, where: str) -> Network:
-    """The policy network that a file or a name stands for on a board size, in evaluation mode.
+def named_network(name: str, size: int, where: str, *, heads: tuple[str, ...] = ("policy",)) -> Network:
+    """The network that a file or a name stands for on a board size, in evaluation mode.
 
     Args:
         where: what named it, for the message.
+        heads: one of which it must have.
 
     Raises:
-        NetworkError: no such network, none with a policy, or one that does not play on this size.
+        NetworkError: no such network, none with such a head, or one that does not play on this size.
     """
     file = network_file(name, size)
     if file is None:
@@ -26,6 +27,6 @@ def named_network(name: str, size: int, where: str) -> Network:
         raise NetworkError(
             f"{where} {file}: this network plays on {smallest}x{smallest} to {largest}x{largest}, not on {size}x{size}"
         )
-    if "policy" not in network.architecture.heads:
-        raise NetworkError(f"{where} {file}: a network without a policy head")
+    if not set(heads) & set(network.architecture.heads):
+        raise NetworkError(f"{where} {file}: a network that has no {' or '.join(heads)} head")
     return network.eval()

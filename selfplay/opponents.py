@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ class OpponentPool:
         self.members: list[Opponent] = []
         self._random = np.random.default_rng(seed)
         self._networks: dict[str, Network] = {}
+        self._last_saved: frozenset[str] = frozenset()
 
     def add(self, network: Network, step: int) -> Opponent:
         """Take a copy of a network in."""
@@ -64,7 +66,7 @@ class OpponentPool:
             gone = self.members.pop(1 + int(np.argmin(gaps)))
             if all(other.digest != gone.digest for other in self.members):
                 self._networks.pop(gone.digest, None)
-            # its file stays until a checkpoint without it is written: a killed run goes back to the one before
+            # its file stays until `saved`: a killed run goes back to the checkpoint before
         return member
 
     def draw(self) -> Opponent:
@@ -81,16 +83,18 @@ class OpponentPool:
         return self._networks[member.digest]
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """See `alphago.train.baselines.Saved`. Files of opponents that left the pool before are deleted now."""
-        current = {member.file.name for member in self.members}
-        known = {file.name for file in self.folder.glob("*.safetensors")}
-        for name in known - current - self._last_saved:
-            (self.folder / name).unlink()
-        self._last_saved = current
+        """See `alphago.train.baselines.Saved`."""
         members = [{"step": m.step, "file": m.file.name, "digest": m.digest} for m in self.members]
         return {"members": members, "random": self._random.bit_generator.state}, {}
 
-    _last_saved: frozenset[str] | set[str] = frozenset()
+    def saved(self) -> None:
+        """A checkpoint with these members is on the disk: delete the files of those that neither it nor the one before has."""
+        current = frozenset(member.file.name for member in self.members)
+        for file in self.folder.glob("*.safetensors"):
+            if file.name not in current | self._last_saved:
+                with contextlib.suppress(OSError):  # a file too many does no harm
+                    file.unlink()
+        self._last_saved = current
 
     def load(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Raises PoolError: a file is missing or is not what it was."""
@@ -102,5 +106,5 @@ class OpponentPool:
             self.network(member)
             members.append(member)
         self.members = members
-        self._last_saved = {member.file.name for member in members}
+        self._last_saved = frozenset(member.file.name for member in members)
         self._random.bit_generator.state = values["random"]

@@ -112,7 +112,9 @@ def play_games(
             for done in [pool.submit(share.run) for share in shares]:
                 done.result()
     is_black = numbers % 2 == 0
-    black = np.sign(games.scores(numbers)).astype(np.int8)
+    black = np.empty(count, dtype=np.int8)
+    for w, share in enumerate(shares):
+        black[w::workers] = np.sign(share.scores)
     steps = _sorted([share.rows for share in shares]) if record else None
     return Played(np.where(is_black, black, -black), is_black, games.lengths(numbers), steps)
 
@@ -147,13 +149,15 @@ class _Worker:
         worker: int,
         record: bool,
     ) -> None:
-        self._games = games
+        self._games, self._numbers = games, numbers
         self._as_black = np.ascontiguousarray(numbers[numbers % 2 == 0])
         self._as_white = np.ascontiguousarray(numbers[numbers % 2 == 1])
         self._sides = [(side.evaluators[worker], side.temperature) for side in (first, second)]
         self._buffers = [evaluator.buffers() for evaluator, _ in self._sides]
         self._record = record
         self.rows: list[_Row] = []
+        self.scores: NDArray[np.float32]
+        """Points of black less those of white, game by game, when all are over."""
 
     def run(self) -> None:
         color = BLACK
@@ -161,6 +165,7 @@ class _Worker:
             mine, theirs = (self._as_black, self._as_white) if color == BLACK else (self._as_white, self._as_black)
             moved = self._move(0, self._games.waiting(mine, color)) + self._move(1, self._games.waiting(theirs, color))
             if not moved:
+                self.scores = self._games.scores(self._numbers)
                 return
             color = WHITE if color == BLACK else BLACK
 

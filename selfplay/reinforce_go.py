@@ -20,6 +20,7 @@ from torch import Tensor
 
 from alphago.files import write_atomically
 from alphago.go import Board, Rules
+from alphago.nets.architecture import NetworkError
 from alphago.nets.evaluator import Evaluator
 from alphago.nets.modules import Network, policy_alone
 from alphago.nets.runtimes import learns_in_bf16, make_evaluators
@@ -32,7 +33,7 @@ from alphago.train.episodes import Episodes
 from alphago.train.folders import begin_folder
 from alphago.train.optim import OptimizerSettings, ScheduleSettings, TrainingError
 from alphago.train.reinforce import Reinforce, ReinforceSettings, Watcher
-from selfplay.go_policy import KL_START, GoPolicy, GoValues
+from selfplay.go_policy import KL_START, VALUE_HEADS, GoPolicy, GoValues
 from selfplay.networks import named_network
 from selfplay.opponents import OpponentPool
 from selfplay.policy_play import SETTLED, Finish, Played, Side, play_games
@@ -41,6 +42,8 @@ NETWORK: Final = "network.safetensors"
 BEST: Final = "best.safetensors"
 METRICS: Final = "metrics.json"
 POOL: Final = "pool"
+LARGEST_KL: Final = 1e-3
+"""Nats between the policy that played and the one that learns, above which somebody is told."""
 _COMPARED: Final = 1024
 """Positions on which the divergence from the start is measured."""
 
@@ -56,7 +59,9 @@ class MeasureSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     """Matches of the learner on the way, raw and with drawn moves as in training."""
 
     every: Annotated[int, pydantic.Field(ge=1, description="updates")] = 100
-    games: Annotated[int, pydantic.Field(ge=2, description="against the start, and against the best so far")] = 400
+    games: Annotated[
+        int, pydantic.Field(ge=2, multiple_of=2, description="against the start, and against the best so far")
+    ] = 400
     pool_games: Annotated[int, pydantic.Field(ge=2, description="against the whole pool, shared by its members")] = 400
 
 
@@ -86,6 +91,17 @@ class GoReinforceSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     pool: PoolSettings = PoolSettings()
     measure: MeasureSettings = MeasureSettings()
     seed: Annotated[int, pydantic.Field(ge=0, lt=2**31)] = 0
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> GoReinforceSettings:
+        if self.learning.episodes % 2:
+            raise ValueError(
+                f"learning.episodes must be even, half of the games with each colour, not {self.learning.episodes}"
+            )
+        unknown = sorted(set(self.learning.penalties) - {KL_START})
+        if unknown:
+            raise ValueError(f"learning.penalties: {unknown[0]!r} is not known here, only {KL_START!r} is")
+        return self
 
     def start_board(self) -> Board:
         """The empty board."""
@@ -160,6 +176,10 @@ class GoSource:
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         return {"batches": self.batches, "pool": self.pool.state()[0]}, {}
 
+    def saved(self) -> None:
+        """See `alphago.train.baselines.Keeper`."""
+        self.pool.saved()
+
     def load(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         self.batches = int(values["batches"])
         self.pool.load(values["pool"], {})
@@ -179,10 +199,17 @@ class Measures:
         """Its network; the start until there is one."""
         self.tell: Callable[[str], None] = lambda text: None
         self.trainer: Reinforce | None = None
+        self._told = False
 
     def __call__(self, step: int, metrics: dict[str, float]) -> None:
         """After every update: see `alphago.train.reinforce.Reinforce`."""
         trainer, settings = self.trainer, self.source.settings
+        apart = metrics.get("kl_behaviour", 0.0)
+        if apart > LARGEST_KL and not self._told:
+            self._told = True
+            self.tell(
+                f"update {step:,}: the player's policy is {apart:.2g} nats from the learner's: try precision fp32"
+            )
         if trainer is None or (step % settings.measure.every and not trainer.is_over):
             return
         network = trainer.policy.network
@@ -274,26 +301,34 @@ def begin(
 
     Raises:
         TrainingError: the folder holds another run, or a run and `resume` is off.
-        NetworkError: the start is no network, has no policy, or is not for this board.
+        NetworkError: the start is no network, has no policy, or is not for this board; or the value network is none, or sees
+            other planes.
         PoolError: an opponent's file is missing or changed.
     """
+    rules = settings.start_board().globals()
+    bf16 = learns_in_bf16(settings.precision, torch.device(device))
     whole = named_network(settings.start_from, settings.size, "start_from")
     digest, start, learner = network_hash(whole), policy_alone(whole), policy_alone(copy.deepcopy(whole))
     manifest = {"stage": "reinforce-go", "settings": settings.model_dump(mode="json"), "start": digest}
-    begin_folder(run, manifest, resume=resume)
-    rules = settings.start_board().globals()
     shut_inputs(learner, {place: float(rules[place]) for place in RULE_INPUTS})
-    bf16 = learns_in_bf16(settings.precision, torch.device(device))
-    pool = OpponentPool(run / POOL, most=settings.pool.most, seed=settings.seed)
-    source = GoSource(settings, learner, pool, threads)
     start.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     penalised = settings.learning.penalties.get(KL_START, 0) > 0
     policy = GoPolicy(learner, start=start if penalised else None, bf16=bf16).to(device)
 
     def values() -> Baseline:
-        network = named_network(settings.value_from or settings.start_from, settings.size, "value_from")
+        given = settings.value_from
+        network = named_network(given or settings.start_from, settings.size, "value_from", heads=VALUE_HEADS)
+        theirs, ours = network.architecture.feature_set, whole.architecture.feature_set
+        if theirs != ours:
+            raise NetworkError(f"value_from {given}: a network of {theirs} planes; those of start_from are {ours}")
+        if given is not None:
+            manifest["value"] = network_hash(network)
         return ValueBaseline(GoValues(network, bf16=bf16), device=device, steps_at_once=settings.learning.steps_at_once)
 
+    baseline = named(settings.baseline, values=values)
+    begin_folder(run, manifest, resume=resume)  # when all that was given is known to be right
+    pool = OpponentPool(run / POOL, most=settings.pool.most, seed=settings.seed)
+    source = GoSource(settings, learner, pool, threads)
     notes = {
         "made_by": "alphago train reinforce-go",
         "settings": settings.model_dump(mode="json"),
@@ -305,7 +340,7 @@ def begin(
         policy,
         source,
         settings.learning,
-        baseline=named(settings.baseline, values=values),
+        baseline=baseline,
         run=run,
         watcher=watcher,
         after=measures,

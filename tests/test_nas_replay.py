@@ -36,9 +36,9 @@ def source_of(contexts: int = 1, accept: Any = None, **settings: Any) -> ReplayS
 def test_nothing_is_proposed_twice_as_long_as_there_is_something_new() -> None:
     controller, source = FactorisedController(SPACE), source_of()
     seen = []
-    for _ in range(6):
+    for batch in range(6):
         asked = source.ask(controller, 3)
-        assert [number for number, _, _ in asked] == [0, 1, 2]
+        assert [number for number, _, _ in asked] == [3 * batch, 3 * batch + 1, 3 * batch + 2]
         seen += [choices for _, choices, _ in asked]
         for number, choices, _ in asked:
             source.tell(number, Reward(float(sum(choices))))

@@ -11,16 +11,20 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 
 from alphago.cli import main
 from alphago.data.store import read_games
+from alphago.nets.modules import policy_alone
 from alphago.nets.store import load_network, network_hash
 from pipeline_helpers import CONFIG, LEARNED, Remembering, digests, in_a_process, records_of, run_small
 from selfplay.pipeline.budget import STAGES
 from selfplay.pipeline.curves import read_curve
 from selfplay.pipeline.records import Record
 from selfplay.pipeline.stages import ENGINE
+from selfplay.reinforce_go import Measures
+from selfplay.report import page
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +258,23 @@ def test_the_report_needs_nothing_else_and_says_what_was_measured(whole: Path) -
     games = [len(game["moves"]) for game in components["samples"]]
     assert len(games) == 2 and boards == sum(-(-n // 40) for n in games) + -(-_value_game(whole) // 40)
     assert "alphago gtp --style alphago --net" in shown
+
+
+def test_a_policy_that_beats_nothing_hands_the_start_on(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the report says so."""
+    lost = {"start": 0.4, "best": 0.4, "pool": 0.4, "pool_worst": 0.4, "kl_start": 0.1}
+    monkeypatch.setattr(Measures, "measure", lambda self, policy, step: dict(lost))
+    done = run_small(copy, until="reinforce", changes={"reinforce.run.measure.games": 4})
+    assert done[-1].stage == "reinforce"
+    record = records_of(copy)["reinforce"]
+    assert record.facts["best"] is None
+    best, _ = load_network(copy / "reinforce" / "best.safetensors")
+    start = policy_alone(load_network(next((copy / "supervised").rglob("network.safetensors")))[0])
+    assert network_hash(best) == network_hash(start)
+    template = (Path(page.__file__).parent / "page.html").read_text(encoding="utf-8")
+    part = template[template.index("<h2>Reinforcement") : template.index("<h2>Values")]
+    shown = jinja2.Environment(autoescape=True).from_string(part).render(reinforce=record.facts, reinforce_charts=[])
+    assert "Nothing beat the start, which goes on." in shown
 
 
 def _value_game(out: Path) -> int:

@@ -13,6 +13,7 @@ from alphago.go import BLACK, WHITE, Board, Rules
 from alphago.nets.architecture import Residual
 from alphago.nets.evaluator import Evaluator
 from alphago.nets.modules import Network, build
+from alphago.nets.openvino_runtime import OpenVinoEvaluator
 from alphago.nets.rollout import load_rollout_weights
 from alphago.nets.runtimes import make_evaluators
 from alphago.search.status import status
@@ -327,8 +328,11 @@ def test_settled_counts_are_those_of_the_status() -> None:
 def test_weights_are_swapped_without_a_compilation(precision: str) -> None:
     """As inputs of the graph: the answers are those of an evaluator compiled for those weights, in clones too."""
     one, clone = make_evaluators(network(1), 5, 4, precision=precision, workers=2, threads=2, swappable=True)
+    assert isinstance(one, OpenVinoEvaluator) and isinstance(clone, OpenVinoEvaluator)
+    model = one._shared.compiled
     for seed in (2, 1, 3):
         one.swap_weights(network(seed))
+        assert one._shared.compiled is clone._shared.compiled is model
         (wanted,) = make_evaluators(network(seed), 5, 4, precision=precision, threads=1)
         planes, globals_ = one.buffers()
         planes[...] = np.random.default_rng(seed).integers(0, 2, planes.shape)

@@ -3,11 +3,13 @@ and runs that are stopped and go on as if nothing had been."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydantic
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -138,7 +140,8 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
 
 
 def test_the_gradient_is_that_of_torchrl() -> None:
-    """ReinforceLoss on the same steps, with the returns given as advantages."""
+    """ReinforceLoss on the same steps, with the returns given as advantages. It draws the actions of the batch anew and learns from
+    those (torchrl 0.14), so they are what ours is given, too."""
     tensordict = pytest.importorskip("tensordict", reason="torchrl is a test extra: pip install 'alphago[cross-check]'")
     objectives = pytest.importorskip("torchrl.objectives")
     modules = pytest.importorskip("torchrl.modules")
@@ -179,8 +182,8 @@ def test_the_gradient_is_that_of_torchrl() -> None:
     loss(data)["loss_actor"].backward()
     theirs = net.logits.grad
     assert theirs is not None
-    # theirs is the mean over steps, ours is asked for the same
-    ours = gradient(table, episodes, per="step")
+    drawn = dataclasses.replace(episodes, actions=data["action"].numpy())
+    ours = gradient(table, drawn, per="step")  # theirs is the mean over steps
     assert np.abs(ours - theirs.numpy()).max() < 1e-5
 
 
@@ -253,6 +256,10 @@ def test_penalties_are_told_and_weighed() -> None:
     assert metrics["square"] == pytest.approx(np.square(LOGITS[0]).sum())
     with pytest.raises(TrainingError, match="knows no penalty 'round'; it has: square"):
         Reinforce(WithPenalty(LOGITS), Fixed(episodes), ReinforceSettings(penalties={"round": 1.0})).step()
+    Reinforce(Table(LOGITS), Fixed(episodes), ReinforceSettings(penalties={"square": 0.0})).step()  # nobody is asked
+    for weight in (-0.1, np.inf):
+        with pytest.raises(pydantic.ValidationError, match=r"penalties\.square"):
+            ReinforceSettings(penalties={"square": weight})
 
 
 def test_what_the_mask_forbids_has_no_part() -> None:
@@ -290,6 +297,43 @@ def test_a_number_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
         trainer.train()
 
 
+def test_the_rate_follows_its_schedule_and_the_gradient_is_clipped() -> None:
+    """Steps of plain descent are the rate times the gradient, or times its direction where that is longer than `clip`."""
+    norm = np.linalg.norm(gradient(Table(LOGITS), toy()))
+    clipped = gradient(Table(LOGITS), toy(), clip=norm / 4)
+    assert np.linalg.norm(clipped) == pytest.approx(norm / 4, rel=1e-5)
+    assert np.allclose(clipped * 4, gradient(Table(LOGITS), toy()), rtol=1e-4)
+    schedule = ScheduleSettings(kind="cosine", warmup=1)
+    table = Table(LOGITS)
+    flat = toy(masks=np.tile([True, True], (4, 1)))
+    trainer = Reinforce(table, Fixed(flat), ReinforceSettings(steps=4, optimizer=SGD, schedule=schedule, clip=0.1))
+    for rate in (0.5, (1 + np.cos(np.pi / 4)) / 2, 0.5, (1 + np.cos(3 * np.pi / 4)) / 2):
+        before = table.logits.detach().clone()
+        assert trainer.step()["learning_rate"] == pytest.approx(rate)
+        assert float((table.logits.detach() - before).norm()) == pytest.approx(0.1 * rate, rel=1e-4)
+
+
+def test_what_an_update_tells() -> None:
+    """Of episodes that return 3 and -1, the second no answer; then of one that returns 5."""
+    better = Episodes(np.array([0]), np.array([1]), np.array([5.0]), {"state": np.array([0])})
+    average = MovingAverage(0.5)
+    source = Fixed(toy(invalid=np.array([False, True])))
+    trainer = Reinforce(Table(LOGITS), source, ReinforceSettings(optimizer=SGD), baseline=average)
+    first = trainer.step()
+    assert (first["return"], first["return_best"], first["invalid_share"], first["steps"]) == (1.0, 3.0, 0.5, 4.0)
+    assert first["baseline"] == 0.0 and first["advantage_spread"] == pytest.approx(np.std([3, 2, 2, -1]))
+    assert first["gradient"] == pytest.approx(np.linalg.norm(gradient(Table(LOGITS), toy())))
+    p = np.exp(LOGITS) / np.exp(LOGITS).sum(1, keepdims=True)
+    entropies = -(p * np.log(p)).sum(1)
+    assert first["entropy"] == pytest.approx(entropies[[0, 1, 2, 0]].mean())
+    source.episodes = better
+    second = trainer.step()
+    assert (second["return"], second["return_best"], second["baseline"]) == (5.0, 5.0, 1.0)
+    assert second["invalid_share"] == 0.0 and second["episodes_per_second"] > 0
+    source.episodes = toy()
+    assert trainer.step()["return_best"] == 5.0
+
+
 # --- advantages and baselines -------------------------------------------------------------------------------------------
 
 
@@ -298,6 +342,18 @@ def test_shapes_of_advantages() -> None:
     assert shaped(values, "raw") is values
     assert np.isclose(shaped(values, "standardised").mean(), 0) and np.isclose(shaped(values, "standardised").std(), 1)
     assert np.allclose(shaped(values, "ranked"), [0, -0.5, 0, 0.5])
+
+
+@pytest.mark.parametrize("gamma", [1.0, 0.9])
+def test_equal_episodes_have_equal_returns_wherever_they_stand(gamma: float) -> None:
+    """Bit for bit, with numbers that are not exact: else their ranks, which know no "almost", would be chance."""
+    rewards = np.tile([0.1, 0.0, -np.sqrt(17)], 16)
+    episodes = Episodes(np.repeat(np.arange(16), 3), np.zeros(48, np.int64), rewards)
+    returns = episodes.returns(gamma).reshape(16, 3)
+    assert (returns == returns[0]).all()
+    assert returns[0] == pytest.approx([0.1 - gamma**2 * np.sqrt(17), -gamma * np.sqrt(17), -np.sqrt(17)])
+    ranks = shaped(episodes.returns(gamma), "ranked").reshape(16, 3)
+    assert (ranks == ranks[0]).all() and len(set(ranks[0])) == len(set(returns[0]))
 
 
 def test_a_moving_average_is_used_before_it_is_updated() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydantic
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ from alphago import configs
 from alphago.nets.architecture import NetworkError, Residual
 from alphago.nets.modules import Network, build, policy_alone
 from alphago.nets.store import load_network, network_hash, save_network
+from alphago.train.baselines import ValueBaseline
 from alphago.train.optim import TrainingError
 from selfplay.go_policy import KL_START, GoPolicy, GoValues
 from selfplay.opponents import OpponentPool, PoolError
@@ -102,14 +104,19 @@ def test_what_a_run_tells_and_writes(start: Path, tmp_path: Path) -> None:
         assert metrics["return"] == pytest.approx(2 * metrics["score"] - 1)
         assert metrics["score"] == pytest.approx((metrics["score_as_black"] + metrics["score_as_white"]) / 2)
         assert 0 < metrics["entropy"] < np.log(26)
-    assert told[-1]["pool"] == 3 and told[2]["measured_start"] == pytest.approx(
-        json.loads((task.run / "metrics.json").read_text())["best"]["start"], abs=1
-    )
+    assert told[-1]["pool"] == 3
+    best_so_far = json.loads((task.run / "metrics.json").read_text())["best"]
+    assert best_so_far == task.measures.best
+    if best_so_far is not None:
+        assert best_so_far["start"] == told[int(best_so_far["step"]) - 1]["measured_start"] > 0.5
     learned, header = load_network(best)
     assert learned.architecture.heads == ("policy",)  # the start's other heads would be wrong by now
     made_by = header["provenance"]
     assert made_by["made_by"] == "alphago train reinforce-go" and made_by["start"] == network_hash(network())
-    assert made_by["measured"]["start"] == task.measures.best["start"] if task.measures.best else False
+    if task.measures.best is not None:
+        assert made_by["measured"]["start"] == task.measures.best["start"]
+    else:
+        assert made_by["updates"] == 0
     with pytest.raises(TrainingError, match="holds a run already"):
         made(tmp_path / "run", start)
 
@@ -197,18 +204,78 @@ def test_values_are_winning_less_losing(start: Path, tmp_path: Path) -> None:
         GoValues(policy_only)
 
 
+def test_the_baseline_may_be_a_value_network(start: Path, tmp_path: Path) -> None:
+    """AlphaGo's second pass: of another network, with its value head alone."""
+    values = tmp_path / "values.safetensors"
+
+    def value_network(seed: int, feature_set: Any = "rich-fast") -> Network:
+        heads: dict[str, Any] = {"policy": False, "score": False, "ownership": False}
+        return build(Residual(blocks=1, channels=4, feature_set=feature_set, **heads), seed=seed).eval()
+
+    save_network(values, value_network(5), "test")
+    more: dict[str, Any] = {"baseline": "value", "value_from": str(values)}
+    task = made(tmp_path / "run", start, **more)
+    task.trainer.step()
+    baseline = task.trainer.baseline
+    assert isinstance(baseline, ValueBaseline)
+    episodes = task.measures.source.last
+    assert episodes is not None
+    predicted = baseline.predict(episodes, episodes.returns())
+    assert np.allclose(predicted, GoValues(value_network(5), bf16=False)(episodes.batch()).detach().numpy(), atol=1e-6)
+    task.trainer.save(task.run)
+    save_network(values, value_network(6), "test")
+    with pytest.raises(TrainingError, match="whose baseline was another network: its file has changed since"):
+        made(tmp_path / "run", start, resume=True, **more)
+    save_network(values, value_network(5, "rich"), "test")
+    with pytest.raises(NetworkError, match="a network of rich planes; those of start_from are rich-fast"):
+        made(tmp_path / "other", start, **more)
+    policy = tmp_path / "policy.safetensors"
+    save_network(policy, policy_alone(network()), "test")
+    with pytest.raises(NetworkError, match="a network that has no outcome or value head"):
+        made(tmp_path / "other", policy, baseline="value")
+    assert not (tmp_path / "other").exists()
+
+
+def test_settings_that_do_not_fit_are_named(start: Path, tmp_path: Path) -> None:
+    for more, message in (
+        ({"learning": {"episodes": 15}}, "learning.episodes must be even"),
+        ({"learning": {"penalties": {"kl": 0.1}}}, "'kl' is not known here, only 'kl_start' is"),
+        ({"measure": {"games": 9}}, "multiple of 2"),
+    ):
+        with pytest.raises(pydantic.ValidationError, match=message):
+            settings(start, **more)
+    with pytest.raises(ValueError, match="mars"):
+        made(tmp_path / "run", start, rules="mars")
+    assert not (tmp_path / "run").exists()
+    made(tmp_path / "run", start, learning={"penalties": {KL_START: 0.0}}).trainer.step()
+
+
+def test_a_player_far_from_the_learner_is_told_of_once(start: Path, tmp_path: Path) -> None:
+    task = made(tmp_path, start)
+    said: list[str] = []
+    task.measures.tell = said.append
+    for step, apart in ((1, 9e-4), (2, 2e-3), (4, 5e-3)):
+        task.measures(step, {"kl_behaviour": apart})
+    assert len(said) == 1 and "update 2: the player's policy is 0.002 nats from the learner's" in said[0]
+
+
 def test_a_pool_is_bounded_and_spread(tmp_path: Path) -> None:
     pool = OpponentPool(tmp_path / "pool", most=4, seed=1)
     net = network()
     for step in range(0, 900, 100):
         pool.add(net, step)
-        pool.state()
+        pool.saved()
     steps = [member.step for member in pool.members]
     assert len(steps) == 4 and steps[0] == 0 and steps[-1] == 800
     assert len(list((tmp_path / "pool").glob("*"))) <= 6  # those of the last two checkpoints
     draws = [pool.draw().step for _ in range(4000)]
     assert set(draws) == set(steps)
     assert all(abs(draws.count(step) - 1000) < 150 for step in steps)
+    before = sorted((tmp_path / "pool").glob("*"))
+    for _ in range(3):  # checkpoints that could not be written delete nothing
+        pool.add(net, steps[-1] + 100)
+        pool.state()
+    assert set(before) <= set((tmp_path / "pool").glob("*"))
 
 
 def test_a_pool_remembers_and_checks_its_members(tmp_path: Path) -> None:
@@ -256,6 +323,17 @@ def test_a_run_from_other_weights_is_not_resumed(start: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["rl-9x9", "rl-13x13", "rl-19x19"])
+def test_what_a_configuration_starts_from_ships(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network of that name plays on the configuration's board and has the values that its baseline asks for."""
+    from selfplay.networks import named_network
+
+    monkeypatch.delenv("ALPHAGO_NET", raising=False)
+    config = configs.load(name, GoReinforceSettings)
+    heads = named_network(config.start_from, config.size, "start_from").architecture.heads
+    assert config.baseline != "value" or set(heads) & {"outcome", "value"}
+
+
+@pytest.mark.parametrize("name", ["rl-9x9", "rl-13x13", "rl-19x19"])
 def test_every_size_starts(name: str, tmp_path: Path) -> None:
     """The configurations that ship, with a small network and few games: one update."""
     save_network(tmp_path / "small.safetensors", network(), "test")
@@ -284,3 +362,30 @@ def test_the_command(start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit, match=r"^[1-9]"):
         main([*arguments, "--no-tensorboard"])
     assert "holds a run already" in capsys.readouterr().err
+
+
+def test_the_bench_says_what_it_measured(start: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from alphago.cli import main
+
+    arguments = [
+        "bench",
+        "reinforce-go",
+        "--net",
+        str(start),
+        "--size",
+        "5",
+        "--games",
+        "4",
+        "--updates",
+        "1",
+        "--threads",
+        "1",
+    ]
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main([*arguments, "--batch", "2", "--finish", "as-it-stands", "--json"])
+    row = json.loads(capsys.readouterr().out)
+    assert (row["games"], row["batch"], row["finish"], row["size"]) == (4, 2, "as-it-stands", 5)
+    assert row["games_per_second_idle"] > row["games_per_second_working"] > 0 and 0 < row["kl_behaviour"] < 1e-3
+    with pytest.raises(SystemExit, match=r"^[1-9]"):
+        main([*arguments, "--finish", "never"])
+    assert "finish" in capsys.readouterr().err

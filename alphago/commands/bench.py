@@ -229,17 +229,19 @@ def training(
 def reinforce_go(
     net: Annotated[str, typer.Option("--net", help="Network file, or default.")] = "default",
     size: Annotated[int, typer.Option("--size", help="Board size.")] = 9,
-    games: Annotated[int, typer.Option("--games", help="Of every update.", min=1)] = 128,
+    games: Annotated[int, typer.Option("--games", help="Of every update.", min=2)] = 128,
     updates: Annotated[int, typer.Option("--updates", help="That are measured.", min=1)] = 20,
     threads: Annotated[int | None, typer.Option("--threads", help="[default: all processors]", min=1)] = None,
     baseline: Annotated[str, typer.Option("--baseline", help="As in `alphago train reinforce-go`.")] = "none",
+    batch: Annotated[int, typer.Option("--batch", help="Positions that are evaluated at once in play.", min=1)] = 16,
+    finish: Annotated[str, typer.Option("--finish", help="How games end: settled or as-it-stands.")] = "settled",
     as_json: JsonOption = False,
 ) -> None:
     """Complete games of raw networks per second, with the REINFORCE learner idle and with it working."""
     from alphago.commands.bench_reinforce import reinforce_row
     from alphago.machine import usable_threads
 
-    row = reinforce_row(net, size, games, updates, threads or usable_threads(), baseline)
+    row = reinforce_row(net, size, games, updates, threads or usable_threads(), baseline, batch, finish)
     _show_lines(row, as_json, _REINFORCE_LINES)
 
 

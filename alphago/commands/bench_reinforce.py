@@ -8,28 +8,30 @@ from pathlib import Path
 from typing import Any
 
 
-def reinforce_row(net: str, size: int, games: int, updates: int, threads: int, baseline: str) -> dict[str, Any]:
+def reinforce_row(
+    net: str, size: int, games: int, updates: int, threads: int, baseline: str, batch: int, finish: str
+) -> dict[str, Any]:
     """Complete games a second of a network against its past selves, with the learner idle and with it working.
 
     Every figure is the median over the updates; the first two, in which memory is laid out, do not count.
     """
     import torch
 
+    from alphago.commands.train_options import changed
     from selfplay.reinforce_go import GoReinforceSettings, begin
 
     torch.set_num_threads(threads)
-    settings = GoReinforceSettings.model_validate(
-        {
-            "size": size,
-            "start_from": net,
-            "baseline": baseline,
-            "learning": {
-                "episodes": games,
-                "steps_at_once": 512,
-                "optimizer": {"kind": "adamw", "lr": 1e-5, "weight_decay": 0.0},
-            },
-        }
-    )
+    given = {
+        "size": size,
+        "start_from": net,
+        "baseline": baseline,
+        "batch": batch,
+        "finish": finish,
+        "learning.episodes": games,
+        "learning.steps_at_once": 512,
+        "learning.optimizer.lr": 1e-5,
+    }
+    settings = changed(GoReinforceSettings(), given)
     with tempfile.TemporaryDirectory(prefix="alphago-bench-") as folder:
         task = begin(Path(folder) / "run", settings, resume=False, threads=threads)
         told = [task.trainer.step() for _ in range(updates + 2)][2:]
@@ -49,6 +51,8 @@ def reinforce_row(net: str, size: int, games: int, updates: int, threads: int, b
         "moves": round(median("moves"), 1),
         "kl_behaviour": max(row["kl_behaviour"] for row in told),
         "games": games,
+        "batch": batch,
+        "finish": finish,
         "threads": threads,
         "updates": updates,
     }

@@ -28,7 +28,10 @@ def reinforce(
     steps: Annotated[int | None, typer.Option("--steps", help="Updates of the whole run.", min=1)] = None,
     episodes: Annotated[int | None, typer.Option("--episodes", help="Of every update.", min=1)] = None,
     lr: Annotated[float | None, typer.Option("--lr", help="Highest learning rate.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of everything random.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", help="Of the policy and its draws; which miniature it is, problem.seed says."),
+    ] = None,
     resume: ResumeOption = False,
     tensorboard: TensorboardOption = True,
     as_json: JsonOption = False,
@@ -40,6 +43,7 @@ def reinforce(
 
     from alphago import configs
     from alphago.commands.train_progress import Screen
+    from alphago.train.optim import TrainingError
     from alphago.train.reinforce_run import ReinforceRunSettings, begin
 
     given: dict[str, Any] = {
@@ -50,6 +54,8 @@ def reinforce(
         "seed": seed,
     }
     settings = changed(configs.load(config, ReinforceRunSettings), given)
+    if env is not None and settings.problem.kind != "gymnasium":
+        raise TrainingError(f"--env {env}: the problem of {config} is a {settings.problem.kind}, no environment")
     folder = out or Path("runs") / Path(config).stem
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # such small networks only wait for a second one
@@ -73,7 +79,7 @@ def reinforce(
 class Told:
     """Hands what a REINFORCE run tells to the screen."""
 
-    _SHOWN = ("return", "entropy", "kl_behaviour", "episodes_per_second")
+    _SHOWN = ("return", "return_recent", "entropy", "kl_behaviour", "episodes_per_second")
 
     def __init__(self, screen: Any, shown: tuple[str, ...] = _SHOWN) -> None:
         self._screen, self._shown = screen, shown

@@ -25,10 +25,14 @@ def reinforce_go(
     out: OutOption = None,
     start: Annotated[str | None, typer.Option("--start", help="The network to begin from: a file, or default.")] = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Updates of the whole run.", min=1)] = None,
-    games: Annotated[int | None, typer.Option("--games", help="Of every update (AlphaGo: 128).", min=1)] = None,
+    games: Annotated[int | None, typer.Option("--games", help="Of every update (AlphaGo: 128).", min=2)] = None,
     lr: Annotated[float | None, typer.Option("--lr", help="Highest learning rate.")] = None,
     baseline: Annotated[
         str | None, typer.Option("--baseline", help="none, moving-average, leave-one-out, per-context or value.")
+    ] = None,
+    value_from: Annotated[
+        str | None,
+        typer.Option("--value-net", help="The network of --baseline value: a file, or default. [default: --start]"),
     ] = None,
     penalty: Annotated[
         float | None, typer.Option("--penalty", help="Weight of the divergence from the start, per nat.", min=0)
@@ -58,6 +62,7 @@ def reinforce_go(
         "learning.episodes": games,
         "learning.optimizer.lr": lr,
         "baseline": baseline,
+        "value_from": value_from,
         "seed": seed,
     }
     if penalty is not None:

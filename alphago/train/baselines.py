@@ -8,7 +8,7 @@ other episodes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +29,14 @@ class Saved(Protocol):
 
     def load(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Be as when `state` was taken."""
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A part with files of its own beside the checkpoints."""
+
+    def saved(self) -> None:
+        """The checkpoint with the last `state` is on the disk: what only older ones needed may go."""
 
 
 class Baseline(Saved, Protocol):

@@ -107,17 +107,7 @@ class Episodes:
 
     def returns(self, gamma: float = 1.0) -> NDArray[np.float64]:
         """[N]: G_t = r_t + gamma r_(t+1) + gamma^2 r_(t+2) + ... to the end of the episode."""
-        if gamma == 1.0:
-            ends = np.append(self.starts[1:], self.steps)
-            before = np.concatenate([[0.0], np.cumsum(self.rewards)])
-            out: NDArray[np.float64] = before[ends][self.index] - before[:-1]
-            return out
-        out = self.rewards.astype(np.float64)
-        same = np.append(self.index[1:] == self.index[:-1], False)
-        for k in range(self.steps - 2, -1, -1):
-            if same[k]:
-                out[k] += gamma * out[k + 1]
-        return out
+        return self._discounted(self.rewards, gamma)
 
     def traced(self, values: NDArray[np.float64], gamma: float, trace: float) -> NDArray[np.float64]:
         """[N]: generalised advantage estimates (Schulman and others 2016, arXiv 1506.02438, equation 16),
@@ -132,11 +122,20 @@ class Episodes:
         """
         goes_on = np.append(self.index[1:] == self.index[:-1], False)
         following = np.where(goes_on, np.append(values[1:], 0.0), 0.0)
-        out: NDArray[np.float64] = self.rewards + gamma * following - values
-        for k in range(self.steps - 2, -1, -1):
-            if goes_on[k]:
-                out[k] += gamma * trace * out[k + 1]
-        return out
+        return self._discounted(self.rewards + gamma * following - values, gamma * trace)
+
+    def _discounted(self, terms: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+        """[N]: x_t + factor x_(t+1) + factor^2 x_(t+2) + ... to the end of the episode.
+
+        Every episode is summed by itself, so that equal episodes have equal sums, bit for bit: ranks depend on it.
+        """
+        turns = np.arange(self.steps) - self.starts[self.index]
+        sums = np.zeros((len(self), int(turns.max()) + 1))
+        sums[self.index, turns] = terms
+        for t in range(sums.shape[1] - 2, -1, -1):
+            sums[:, t] += factor * sums[:, t + 1]
+        found: NDArray[np.float64] = sums[self.index, turns]
+        return found
 
     def batch(self, device: torch.device | str = "cpu", episodes: slice | None = None) -> Batch:
         """The tensors of some of the episodes, which follow one another; None: of all."""

@@ -20,6 +20,7 @@ _PREFIX: Final = "step-"
 _OTHERS: Final = {
     "teacher": "of another teacher: its file has changed since",
     "start": "that began from other weights: their file has changed since",
+    "value": "whose baseline was another network: its file has changed since",
     "games": "on other games than those of the stores now",
 }
 """What a manifest may name beside its settings, and what is said where it differs."""

@@ -27,10 +27,10 @@ def entropy_of(log_probs: Tensor) -> Tensor:
 
 
 def drawn(log_probs: Tensor, generator: torch.Generator, greedy: bool = False) -> Tensor:
-    """An action of each row, int64 [N]: by its probability, or the likeliest."""
+    """An action of each row, int64 [N]: by its probability, or the likeliest. Drawn on the generator's device."""
     if greedy:
         return log_probs.argmax(-1)
-    return torch.multinomial(log_probs.exp(), 1, generator=generator).squeeze(-1)
+    return torch.multinomial(log_probs.to(generator.device).exp(), 1, generator=generator).squeeze(-1)
 
 
 class Actor(Protocol):
@@ -39,7 +39,7 @@ class Actor(Protocol):
     def act(
         self, observations: Mapping[str, Tensor], masks: Tensor | None, generator: torch.Generator, greedy: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Actions int64 [N] and their log-probabilities [N]; without gradients."""
+        """Actions int64 [N] and their log-probabilities [N], on the CPU whatever the policy is on; without gradients."""
 
 
 class Categorical(nn.Module):
@@ -62,7 +62,9 @@ class Categorical(nn.Module):
         self, observations: Mapping[str, Tensor], masks: Tensor | None, generator: torch.Generator, greedy: bool = False
     ) -> tuple[Tensor, Tensor]:
         """See `Actor`."""
-        log_probs = self._log_probs(observations, masks)
+        device = next(self.parameters()).device
+        masks = None if masks is None else masks.to(device)
+        log_probs = self._log_probs({self.key: observations[self.key].to(device)}, masks).cpu()
         actions = drawn(log_probs, generator, greedy)
         return actions, log_probs.gather(-1, actions[:, None]).squeeze(-1)
 
@@ -78,7 +80,7 @@ class Sequencer(Protocol):
     def sample(
         self, count: int, generator: torch.Generator, contexts: Tensor | None = None, greedy: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Choices int64 [count, T] and their log-probabilities [count, T]; without gradients."""
+        """Choices int64 [count, T] and their log-probabilities [count, T], on the CPU; without gradients."""
 
 
 class SequencePolicy(nn.Module):
@@ -119,14 +121,16 @@ class SequencePolicy(nn.Module):
         self, count: int, generator: torch.Generator, contexts: Tensor | None = None, greedy: bool = False
     ) -> tuple[Tensor, Tensor]:
         """See `Sequencer`."""
-        tokens, state = torch.zeros(count, dtype=torch.int64), None
+        device = self.embedding.weight.device
+        tokens, state = torch.zeros(count, dtype=torch.int64, device=device), None
         chosen, log_probs = [], []
         for turn in range(len(self.choices)):
             p, state = self._step(tokens, state, turn)
+            p = p.cpu()
             choice = drawn(p, generator, greedy)
             chosen.append(choice)
             log_probs.append(p.gather(-1, choice[:, None]).squeeze(-1))
-            tokens = self._tokens(choice, turn)
+            tokens = self._tokens(choice.to(device), turn)
         return torch.stack(chosen, 1), torch.stack(log_probs, 1)
 
     def evaluate(self, batch: Batch) -> Evaluation:

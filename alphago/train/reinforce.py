@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from alphago.train.baselines import Baseline, NoBaseline, Saved, shaped
+from alphago.train.baselines import Baseline, Keeper, NoBaseline, Saved, shaped
 from alphago.train.episodes import Batch, Episodes
 from alphago.train.folders import checkpoints, whole_checkpoint
 from alphago.train.optim import (
@@ -80,7 +80,8 @@ class ReinforceSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     ] = 0.0
     entropy_rescue: Annotated[float, pydantic.Field(ge=0)] = 0.01
     penalties: Annotated[
-        dict[str, float], pydantic.Field(description="weights of the penalties that the policy computes, by name")
+        dict[str, Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]],
+        pydantic.Field(description="weights of the penalties that the policy computes, by name; 0: left out"),
     ] = {}
     optimizer: OptimizerSettings = OptimizerSettings(lr=1e-3, weight_decay=0.0)
     schedule: ScheduleSettings = ScheduleSettings(kind="constant", warmup=0)
@@ -266,6 +267,8 @@ class Reinforce:
             weights = torch.from_numpy(advantages[steps]).to(found.log_probs)
             loss = -(weights * found.log_probs).sum() / divisor - bonus * found.entropy.sum() / episodes.steps
             for name, value in settings.penalties.items():
+                if not value:
+                    continue
                 if name not in found.penalties:
                     raise TrainingError(
                         f"the policy knows no penalty {name!r}; it has: {', '.join(found.penalties) or 'none'}"
@@ -307,6 +310,9 @@ class Reinforce:
         with whole_checkpoint(run, self.steps) as folder:
             (folder / _TENSORS).write_bytes(safetensors.torch.save(kept))
             (folder / _STATE).write_text(json.dumps(state), encoding="utf-8")
+        for part in self._saved.values():
+            if isinstance(part, Keeper):
+                part.saved()
 
     def resume(self, run: Path) -> bool:
         """Go on from the last checkpoint of a folder, bit for bit. False: there is none. Raises TrainingError."""

@@ -64,12 +64,17 @@ class Task:
     """A run that is ready."""
 
     trainer: Reinforce
+    returns: _Returns
     problem: BanditTree | TinyPlacement | None
 
     def answer(self) -> dict[str, Any]:
-        """What was found: of a miniature the likeliest sequence of the policy and the best there is, by trying all."""
+        """What was found: the mean return of the last episodes, and whether it is the goal; of a miniature the likeliest sequence
+        of the policy and the best there is, by trying all."""
         trainer, problem = self.trainer, self.problem
         found: dict[str, Any] = {"updates": trainer.steps, "minutes": round(trainer.seconds / 60, 2)}
+        found["mean_return"] = round(self.returns.mean, 4)
+        if self.returns.goal is not None:
+            found |= {"goal": self.returns.goal, "reached": trainer.finished}
         if problem is None:
             return found
         policy: Any = trainer.policy
@@ -85,16 +90,23 @@ class Task:
         return found | {"found": choices, "step_time": time, "best": best, "optimal": time == best}
 
 
-class _Goal:
-    """Ends a run when the mean return of the last episodes reaches a goal."""
+class _Returns:
+    """The mean return of the last episodes, which ends a run that has a goal."""
 
-    def __init__(self, goal: float, updates: int) -> None:
+    def __init__(self, goal: float | None, updates: int) -> None:
         self.goal, self.last = goal, deque[float](maxlen=updates)
         self.trainer: Reinforce | None = None
 
+    @property
+    def mean(self) -> float:
+        """Of the last updates."""
+        return float(np.mean(self.last)) if self.last else math.nan
+
     def __call__(self, step: int, metrics: dict[str, float]) -> None:
         self.last.append(metrics["return"])
-        if len(self.last) == self.last.maxlen and np.mean(self.last) >= self.goal and self.trainer is not None:
+        metrics["return_recent"] = self.mean
+        is_full = len(self.last) == self.last.maxlen
+        if self.goal is not None and is_full and self.mean >= self.goal and self.trainer is not None:
             self.trainer.finished = True
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -129,8 +141,6 @@ def begin(
         TrainingError: the folder holds another run, or a run and `resume` is off.
         SourceError: no such environment, or none with discrete actions and an array for an observation.
     """
-    if run is not None:
-        begin_folder(run, {"stage": "reinforce", "settings": settings.model_dump(mode="json")}, resume=resume)
     problem: BanditTree | TinyPlacement | None = None
     p = settings.problem
     policy: nn.Module
@@ -142,24 +152,24 @@ def begin(
         problem = (BanditTree if p.kind == "tree" else TinyPlacement)(p.seed)
         policy = SequencePolicy(problem.choices, p.hidden[0] if p.hidden else 32, seed=settings.seed)
         source = SequenceSource(problem.evaluate, seed=settings.seed)
-    goal = None
-    if settings.goal is not None:
-        goal = _Goal(settings.goal, math.ceil(settings.goal_episodes / settings.learning.episodes))
+    baseline = _baseline(settings.baseline, values)
+    if run is not None:  # when all that was given is known to be right
+        begin_folder(run, {"stage": "reinforce", "settings": settings.model_dump(mode="json")}, resume=resume)
+    returns = _Returns(settings.goal, math.ceil(settings.goal_episodes / settings.learning.episodes))
     trainer = Reinforce(
         policy,
         source,
         settings.learning,
-        baseline=_baseline(settings.baseline, values),
+        baseline=baseline,
         run=run,
         watcher=watcher,
-        after=goal,
-        extras={} if goal is None else {"goal": goal},
+        after=returns,
+        extras={"returns": returns},
     )
-    if goal is not None:
-        goal.trainer = trainer
+    returns.trainer = trainer
     if run is not None and resume:
         trainer.resume(run)
-    return Task(trainer, problem)
+    return Task(trainer, returns, problem)
 
 
 def _baseline(settings: BaselineSettings, values: nn.Module | None) -> Baseline:
@@ -185,6 +195,10 @@ def _environment(settings: ReinforceRunSettings) -> tuple[nn.Module, nn.Module, 
     except gymnasium.error.Error as error:
         raise SourceError(f"problem.env {p.env!r}: {str(error).splitlines()[0]}") from None
     source = VectorEnvSource(envs, seed=settings.seed)
+    if settings.learning.episodes % p.environments:
+        raise SourceError(
+            f"learning.episodes is {settings.learning.episodes}, expected a multiple of the {p.environments} environments"
+        )
     space = envs.single_observation_space
     if not isinstance(space, gymnasium.spaces.Box):
         raise SourceError(f"problem.env {p.env!r}: its observations are {space}, expected an array")
@@ -195,9 +209,16 @@ def _environment(settings: ReinforceRunSettings) -> tuple[nn.Module, nn.Module, 
         return Categorical(_layers(inputs, p.hidden, actions)), _Values(_layers(inputs, p.hidden, 1)), source
 
 
+class _Flat(nn.Module):
+    """Numbers of any kind and shape as float32 [N, inputs]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1).float()
+
+
 def _layers(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequential:
     sizes = [inputs, *hidden]
-    layers: list[nn.Module] = [nn.Flatten()]
+    layers: list[nn.Module] = [_Flat()]
     for a, b in itertools.pairwise(sizes):
         layers += [nn.Linear(a, b), nn.Tanh()]
     return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))

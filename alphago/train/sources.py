@@ -182,43 +182,49 @@ class SequenceSource:
         self.cache: dict[str, Reward] | None = {} if cache else None
         self.evaluations, self.hits = 0, 0
         self._streams = Streams(seed)
-        self._drawn = 0
+        self._drawn, self._first = 0, 0
         self._asked: list[tuple[int, ...]] = []
         self._of: list[int] = []
         self._log_probs: NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._told: dict[int, Reward] = {}
 
     def ask(self, policy: Sequencer, count: int) -> list[tuple[int, tuple[int, ...], int]]:
-        """Draw sequences; (number, choices, context) of those whose reward is to be told. Unfinished batches are dropped."""
+        """Draw sequences; (number, choices, context) of those whose reward is to be told. Unfinished batches are dropped.
+
+        Numbers run on from batch to batch, so that a reward that comes too late is not taken for another's.
+        """
         contexts = [self._contexts[(self._drawn + i) % len(self._contexts)] for i in range(count)]
         chosen, log_probs = policy.sample(count, self._streams.policy, torch.tensor(contexts))
-        self._drawn += count
+        self._first, self._drawn = self._drawn, self._drawn + count
         self._asked, self._of, self._told = [tuple(row) for row in chosen.tolist()], contexts, {}
         self._log_probs = log_probs.numpy()
-        wanted, first = [], dict[str, int]()
-        for number, (choices, context) in enumerate(zip(self._asked, contexts, strict=True)):
+        wanted, met = [], set[str]()
+        for number, (choices, context) in enumerate(zip(self._asked, contexts, strict=True), self._first):
             if self.cache is not None:
                 key = self._key(choices, context)
-                if key in self.cache or key in first:
+                if key in self.cache or key in met:
                     self.hits += 1
                     continue
-                first[key] = number
+                met.add(key)
             wanted.append((number, choices, context))
         return wanted
 
     def tell(self, number: int, reward: Reward) -> None:
-        """Bring the reward of a sequence that `ask` returned. Raises SourceError: it is not finite."""
+        """Bring the reward of a sequence that the last `ask` returned. Raises SourceError: it did not, or it is not finite."""
+        place = number - self._first
+        if not 0 <= place < len(self._asked):
+            raise SourceError(f"a reward for sequence {number}, which is not of the last batch that was asked for")
         if not np.isfinite(reward.value):
-            raise SourceError(f"the reward of {self._asked[number]} is {reward.value}, expected a finite number")
+            raise SourceError(f"the reward of {self._asked[place]} is {reward.value}, expected a finite number")
         self.evaluations += 1
         self._told[number] = reward
         if self.cache is not None:
-            self.cache[self._key(self._asked[number], self._of[number])] = reward
+            self.cache[self._key(self._asked[place], self._of[place])] = reward
 
     def episodes(self) -> Episodes:
         """The batch that was asked for. Raises SourceError: a reward is missing."""
         rewards = []
-        for number, (choices, context) in enumerate(zip(self._asked, self._of, strict=True)):
+        for number, (choices, context) in enumerate(zip(self._asked, self._of, strict=True), self._first):
             reward = self._told.get(number)
             if reward is None and self.cache is not None:
                 reward = self.cache.get(self._key(choices, context))

@@ -158,8 +158,10 @@ def learn_reinforce(context: Context, plan: Plan) -> Made:
     files = {
         name: (file, network_hash(load_network(file)[0])) for name, file in _networks(context.folder, best).items()
     }
-    measured = task.measures.best or {}
+    measured = task.measures.best
     facts = {"updates": task.trainer.steps, "games": task.trainer.steps * settings.learning.episodes, "best": measured}
+    if measured is None:
+        return Made(files, facts, "nothing beat the start, which goes on")
     return Made(files, facts, f"{measured['start']:.1%} against the start, at update {measured['step']:,.0f}")
 
 

@@ -130,25 +130,25 @@ class ReplaySource(SequenceSource):
             if not unwanted:
                 break
             self.redrawn += len(unwanted)
-            contexts = torch.tensor([self._of[number] for number in unwanted])
+            contexts = torch.tensor([self._of[place] for place in unwanted])
             chosen, found = policy.sample(len(unwanted), self._streams.policy, contexts)
-            for number, row, one in zip(unwanted, chosen.tolist(), found.numpy(), strict=True):
-                self._asked[number] = tuple(row)
-                log_probs[number] = one
+            for place, row, one in zip(unwanted, chosen.tolist(), found.numpy(), strict=True):
+                self._asked[place] = tuple(row)
+                log_probs[place] = one
             unwanted = self._unwanted(unwanted)
         self._log_probs = log_probs
-        return [(number, self._asked[number], context) for number, _, context in proposed]
+        return [(number, choices, context) for (number, _, context), choices in zip(proposed, self._asked, strict=True)]
 
-    def _unwanted(self, numbers: Sequence[int]) -> list[int]:
-        """Which of these sequences are to be drawn again; the others are noted as proposed."""
+    def _unwanted(self, places: Sequence[int]) -> list[int]:
+        """Which of these sequences of the batch are to be drawn again; the others are noted as proposed."""
         unwanted = []
-        for number in numbers:
-            choices, context = self._asked[number], self._of[number]
+        for place in places:
+            choices, context = self._asked[place], self._of[place]
             seen = self._seen[context]
             if (self.settings.fresh and choices in seen) or not (
                 self._accept is None or self._accept(choices, context)
             ):
-                unwanted.append(number)
+                unwanted.append(place)
             else:
                 seen.add(choices)
         return unwanted

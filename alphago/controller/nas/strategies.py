@@ -212,12 +212,15 @@ class Learned:
             worth = None if accept is None else lambda choices, _context: accept(choices)
             self.source, baseline = ReplaySource(learning.replay, seed=seed, accept=worth), NoBaseline()
         self.trainer = Reinforce(self.policy, self.source, learning.settings, baseline=baseline)
+        self._numbers: list[int] = []
 
     def ask(self) -> list[Choices]:
-        return [choices for _, choices, _ in self.source.ask(self.policy, self.trainer.settings.episodes)]
+        asked = self.source.ask(self.policy, self.trainer.settings.episodes)
+        self._numbers = [number for number, _, _ in asked]
+        return [choices for _, choices, _ in asked]
 
     def tell(self, rewards: Sequence[Reward]) -> dict[str, float]:
-        for number, reward in enumerate(rewards):
+        for number, reward in zip(self._numbers, rewards, strict=True):
             self.source.tell(number, reward)
         return self.trainer.learn(self.source.episodes())
 
