@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from alphago import _core
 from alphago.go import BLACK, WHITE, Board
 from alphago.nets.evaluator import Evaluator, Floats
-from alphago.nets.rollout import load_rollout_weights
+from alphago.nets.rollout import load_rollout_weights, weights_hash
+from alphago.nets.shipped import rollout_file
 from alphago.seeds import game_seed
 
 SETTLED: Final = "settled"
@@ -27,6 +28,11 @@ Finish = Annotated[
     pydantic.Field(description="open points are played before a pass and dead stones lifted, as bots do, or neither"),
 ]
 """How a game of raw networks ends."""
+
+
+def settled_by(finish: Finish) -> str | None:
+    """What tells these weights from others; None: none are used."""
+    return weights_hash(rollout_file(None)) if finish == SETTLED else None
 
 
 def settling(finish: Finish) -> _core.RolloutWeights | None:

@@ -36,7 +36,7 @@ from alphago.train.reinforce import Reinforce, ReinforceSettings, Watcher
 from selfplay.go_policy import KL_START, VALUE_HEADS, GoPolicy, GoValues
 from selfplay.networks import named_network
 from selfplay.opponents import OpponentPool
-from selfplay.policy_play import SETTLED, Finish, Played, Side, play_games
+from selfplay.policy_play import SETTLED, Finish, Played, Side, play_games, settled_by
 
 NETWORK: Final = "network.safetensors"
 BEST: Final = "best.safetensors"
@@ -309,7 +309,8 @@ def begin(
     bf16 = learns_in_bf16(settings.precision, torch.device(device))
     whole = named_network(settings.start_from, settings.size, "start_from")
     digest, start, learner = network_hash(whole), policy_alone(whole), policy_alone(copy.deepcopy(whole))
-    manifest = {"stage": "reinforce-go", "settings": settings.model_dump(mode="json"), "start": digest}
+    manifest: dict[str, Any] = {"stage": "reinforce-go", "settings": settings.model_dump(mode="json"), "start": digest}
+    manifest["rollout"] = settled_by(settings.finish)
     shut_inputs(learner, {place: float(rules[place]) for place in RULE_INPUTS})
     start.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     penalised = settings.learning.penalties.get(KL_START, 0) > 0

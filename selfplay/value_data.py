@@ -29,7 +29,7 @@ from alphago.nets.store import network_hash
 from alphago.seeds import game_seed, mix
 from alphago.train.folders import begin_folder
 from selfplay.journal import Journal
-from selfplay.policy_play import SETTLED, Finish, evaluated, settling
+from selfplay.policy_play import SETTLED, Finish, evaluated, settled_by, settling
 
 BATCH: Final = 16
 SLOTS: Final = 256
@@ -66,6 +66,14 @@ class ValueDataSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     def start_board(self) -> Board:
         """The empty board."""
         return Board(self.size, Rules.named(self.rules), self.komi)
+
+    @pydantic.model_validator(mode="after")
+    def _fits(self) -> ValueDataSettings:
+        if self.last_u >= self.longest:
+            raise ValueError(
+                f"latest is {self.last_u}, expected less than the {self.longest} moves after which a game ends"
+            )
+        return self
 
     @property
     def last_u(self) -> int:
@@ -123,7 +131,7 @@ def play_value_games(
     settings.start_board()  # a ruleset that there is not is said before anything is written
     precision = choose(precision=precision)[1]
     described = {**settings.model_dump(mode="json"), "precision": precision}
-    manifest = {"stage": "value-data", "settings": described, "start": digests}
+    manifest = {"stage": "value-data", "settings": described, "start": digests, "rollout": settled_by(settings.finish)}
     begin_folder(out, manifest, resume=resume)
     counts = Counts()
     with Journal(out) as journal:
@@ -251,7 +259,7 @@ class _Worker:
         self._attempt[slot] += 1
         if self._attempt[slot] > _RETRIES:
             settings = self._shared.settings
-            raise ValueDataError(f"no game lasts until its random move: lower `latest`, now {settings.last_u}")
+            raise ValueDataError(f"no game lasts until its random move: lower --latest, now {settings.last_u}")
         self._begin(slot)
 
     def _row(self, slot: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from alphago.arena.symmetry import action_maps, canonical_position, game_key
 from alphago.errors import AlphaGoError
 from alphago.go import Board, Rules
 from alphago.nets import shipped
-from alphago.search.bot import Bot
+from alphago.search.bot import Bot, Choice
 from arena_helpers import fake
 
 RULES = Rules.named("chinese-ogs")
@@ -206,6 +206,25 @@ def test_a_side_may_have_a_time_of_its_own() -> None:
         engine.genmove(Turn(move, None, 0.0, 10.0))
         assert low < time.perf_counter() - start < high
         engine.close()
+
+
+def test_an_extension_stays_within_a_sides_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Style alphago thinks on in doubt, on the game's clock, not over a limit of one move."""
+    told: list[tuple[float, float]] = []
+
+    def choose(self: Bot, *, seconds: float, extension: float, **more: object) -> Choice:
+        told.append((seconds, extension))
+        return Choice(0, None)
+
+    monkeypatch.setattr(Bot, "choose", choose)
+    for text in ("max:seconds=0.2", "max:seconds=5", "max"):
+        engine = BotEngine(parse_side(f"none@{text}"), threads=1)
+        engine.start(Board(9, RULES), Limits(), 1)
+        engine.genmove(Turn(None, 60.0, 0.0, 10.0))
+        engine.close()
+    (short, none), (share, some), (same, free) = told
+    assert (short, none) == (0.2, 0.0) and share == same < 5
+    assert free > 0 and some == min(free, 5 - share)
 
 
 def test_one_game_at_a_time_where_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:

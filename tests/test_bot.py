@@ -186,6 +186,25 @@ def test_a_hopeless_game_is_resigned_only_when_allowed() -> None:
     assert -1 not in lost(False)
 
 
+def test_styles_differ_in_how_often_a_game_must_look_lost() -> None:
+    """AlphaGo's resigns at the first turn under its threshold, ours at the second, another setting at that one."""
+
+    def turns(**options: object) -> int:
+        bot = small("club", net="none", **options)
+        bot.new_game(Board(5, komi=60))
+        for turn in range(1, 12):
+            if bot.choose(simulations=40).action < 0:
+                return turn
+            bot.play(2 * turn - 2)
+            bot.play(PASS)
+        return 0
+
+    first = turns(settings={"resign_min_turn": 0, "resign_turns": 1})
+    assert first == turns(style="alphago", value_net="none", settings={"resign_min_turn": 0}) == 1
+    assert turns(settings={"resign_min_turn": 0}) == 2
+    assert turns(settings={"resign_min_turn": 0, "resign_turns": 4}) == 4
+
+
 def test_stop_when_ends_a_search_at_once() -> None:
     bot = small("max")
     start = time.perf_counter()

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import pytest
 
 from alphago.cli import main
+from alphago.data.sgf import to_sgf
 from alphago.data.store import read_games
 from alphago.nets.modules import policy_alone
 from alphago.nets.store import load_network, network_hash
@@ -257,7 +259,7 @@ def test_the_report_needs_nothing_else_and_says_what_was_measured(whole: Path) -
     boards = page.tags.count("svg")
     games = [len(game["moves"]) for game in components["samples"]]
     assert len(games) == 2 and boards == sum(-(-n // 40) for n in games) + -(-_value_game(whole) // 40)
-    assert "alphago gtp --style alphago --net" in shown
+    assert "alphago gtp --style alphago --net" in shown and shown.count("--size 5") == 2
 
 
 def test_a_policy_that_beats_nothing_hands_the_start_on(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +295,7 @@ def test_words_from_outside_are_escaped(whole: Path, tmp_path: Path) -> None:
     stage = stages_of(plan, about)[-1]
     record = Record("report", {}, "")
     context = Context(whole, stage, record, records_of(whole), Machine(1))
-    write_page(tmp_path / "page.html", context, plan, about, "play")
+    write_page(tmp_path / "page.html", context, plan, about, "play", "match")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "script" not in Page(text).tags and "&lt;script&gt;" in text
 
@@ -384,8 +386,6 @@ def test_bad_input_is_one_line(
 
 def test_games_of_ones_own(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A store, and SGF with a game of another size, one that comes again, and one that is none."""
-    from alphago.data.sgf import to_sgf
-
     rows = list(read_games(copy / "games" / "games.parquet"))[:3]
     (tmp_path / "mine.sgf").write_bytes(to_sgf(rows[0]) + to_sgf(rows[1]) + b"(;SZ[9];B[ee];W[cc])(;SZ[5];B[zz])")
     store = copy / "games" / "games.parquet"
@@ -399,6 +399,42 @@ def test_games_of_ones_own(copy: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert list(left_out.values()) == [1]  # the move that is on no board
     with open(tmp_path / "mine.sgf", "ab") as file:
         file.write(b"(;SZ[5];B[aa];W[bb];B[cc];W[dd])")
-    _, err = command(*sources, "--until", "games", capsys=capsys)
+    _, err = command(*sources, "--until", "rollout", capsys=capsys)
     assert "mine.sgf has changed" in err
     assert records_of(tmp_path / "out")["games"].facts["games"] == games + 1
+    assert records_of(tmp_path / "out")["rollout"].facts["balanced"]
+
+
+def test_games_of_people_are_enough(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They hold no values of searches to balance rollouts against: that is said, and the rest is learned."""
+    rows = read_games(copy / "games" / "games.parquet")
+    (tmp_path / "people.sgf").write_bytes(
+        b"".join(to_sgf({**row, "root_value": np.zeros(0, np.float32)}) for row in rows)
+    )
+    sources = ["--games", tmp_path / "people.sgf", "--out", tmp_path / "out", "--until", "rollout"]
+    _, err = command(*sources, capsys=capsys)
+    assert "none of these games was searched" in err
+    record = records_of(tmp_path / "out")["rollout"]
+    assert not record.facts["balanced"] and "balance_5x5" not in " ".join(record.facts["metrics"])
+    _, err = command(*sources, capsys=capsys)
+    assert records_of(tmp_path / "out")["rollout"].sessions == 1  # nothing is done twice
+
+
+def test_a_folder_is_of_one_pipeline(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What took hours is not deleted for a forgotten --out."""
+    command("--out", copy, "--until", "games", capsys=capsys)
+    before = digests(copy)
+    store = copy / "games" / "games.parquet"
+    _, err = command("--out", copy, "--games", store, "--until", "games", capsys=capsys, status=2)
+    assert "holds a pipeline with other games" in err and "choose another --out, or say --replace" in err
+    assert digests(copy) == before
+    own = tmp_path / "own.parquet"
+    shutil.copyfile(store, own)
+    command("--out", copy, "--games", own, "--until", "games", "--replace", capsys=capsys)
+    assert records_of(copy)["games"].sessions == 1
+
+
+def test_how_often_checkpoints_are_made_changes_nothing(copy: Path) -> None:
+    view = Remembering()
+    run_small(copy, view, until="value", changes={"checkpoint_minutes": 7.0})
+    assert {how for _, how in view.events} == {"skip"}

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from alphago import configs
 from alphago.arena.components import ComponentsError
+from alphago.arena.openings import OpeningError
 from alphago.arena.sides import SideError
 from alphago.nets.architecture import AlphaGoPolicy, AlphaGoValue, Residual
 from alphago.nets.modules import build
@@ -206,7 +207,7 @@ def test_opponents_are_looked_at_before_anything_is_learned(tmp_path: Path) -> N
 
     def found(*against: str, openings: str = "empty") -> dict[str, str]:
         part = NINE.evaluation.model_copy(update={"against": against, "openings": openings})
-        return opponent_digests(part)
+        return opponent_digests(part, 9, 7.0)
 
     one = found("a=none@max:simulations=9")
     assert list(one) == ["opponent a"] and one != found("a=none@max:simulations=10")
@@ -227,3 +228,7 @@ def test_opponents_are_looked_at_before_anything_is_learned(tmp_path: Path) -> N
             found(*bad)
     with pytest.raises(PipelineError, match="nowhere"):
         found("a=none@club", openings=str(tmp_path / "nowhere.sgf"))
+    for content in ("dear", "(;SZ[13];B[ee])"):
+        (tmp_path / "bad.sgf").write_text(content)
+        with pytest.raises(OpeningError, match=r"bad\.sgf"):
+            found("a=none@club", openings=str(tmp_path / "bad.sgf"))

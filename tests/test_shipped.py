@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 from alphago.go import Board
 from alphago.nets import shipped
 from alphago.nets.rollout import load_rollout_weights, read_rollout_arrays
-from alphago.nets.shipped import network_file, network_files, rollout_file
+from alphago.nets.shipped import network_file, network_files, rollout_file, value_file, value_files
 from alphago.nets.store import load_network
 from alphago.search.bot import Bot
 
@@ -32,6 +34,14 @@ def test_there_is_a_network_for_every_board(name: str) -> None:
     for size in range(sizes[-1] + 1, 20):
         with pytest.raises(shipped.ShippedError, match=f"up to {sizes[-1]}x{sizes[-1]}, not {size}x{size}"):
             network_file(name, size)
+
+
+def test_value_networks_by_name() -> None:
+    """None where none ships, for the caller to say so."""
+    assert value_file("none", 9) is None and value_file("my.safetensors", 9) == Path("my.safetensors")
+    for size in (5, 9, 13, 19):
+        file = value_file("default", size)
+        assert file is None or (file.is_file() and file in value_files("default"))
 
 
 def test_the_default_depends_on_the_board() -> None:

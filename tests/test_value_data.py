@@ -51,13 +51,23 @@ def test_one_move_of_a_game_is_random_and_it_is_a_stone(rows: dict[int, dict[str
 
 
 def test_the_random_move_is_uniform() -> None:
-    """With U = 1 it is the first: every point alike, whatever the networks think."""
+    """With U = 1 it is the first: every point alike, where the networks, at temperature 0, have one move each."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        found = played(Path(folder) / "run", 400, latest=1, max_moves=4)
+        found = played(Path(folder) / "run", 800, latest=1, max_moves=4, temperature=0.0)
     counts = np.bincount([row["moves"][0] for row in found.values()], minlength=25)
-    assert len(counts) == 25 and np.abs(counts - 16).max() < 5 * 4
+    assert len(counts) == 25
+    assert np.square(counts - 32.0).sum() / 32 < 52.6  # chi-squared of 24 degrees: one sample in 1,500 is beyond
+    answers = {(row["moves"][0], row["moves"][1]) for row in found.values()}
+    assert len(answers) == 25  # the one answer to each
+
+
+def test_the_random_turn_is_uniform_with_both_ends() -> None:
+    settings = SETTINGS.model_copy(update={"latest": 5})
+    counts = np.bincount([settings.turn(index, attempt) for index in range(1000) for attempt in range(2)])
+    assert counts[0] == 0 and len(counts) == 6
+    assert np.square(counts[1:] - 400.0).sum() / 400 < 20  # 4 degrees: one in 2,000
 
 
 def test_before_and_after_are_two_networks(rows: dict[int, dict[str, Any]]) -> None:
@@ -105,7 +115,7 @@ def test_a_killed_run_goes_on_to_the_same_games(rows: dict[int, dict[str, Any]],
 
 
 def test_games_that_never_last_so_long_are_said_to_be_so(tmp_path: Path) -> None:
-    with pytest.raises(ValueDataError, match="no game lasts until its random move: lower `latest`, now 1000000"):
+    with pytest.raises(ValueDataError, match="no game lasts until its random move: lower --latest, now 1000000"):
         played(tmp_path / "run", 2, latest=1_000_000, threads=1, max_moves=6)
 
 
@@ -118,6 +128,12 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     arguments = ["make-value-data", "--before", str(net), "--after", str(net), "--size", "5", "--games", "5"]
     with pytest.raises(SystemExit, match=r"^0$"):
         main([*arguments, "--latest", "9", "--out", str(tmp_path / "run"), "--json"])
+    with pytest.raises(SystemExit, match=r"^[1-9]"):
+        main([*arguments, "--latest", "50", "--out", str(tmp_path / "late")])
+    assert not (tmp_path / "late").exists()
+    assert "latest is 50, expected less than the 50 moves after which a game ends" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main([*arguments, "--latest", "9", "--out", str(tmp_path / "again"), "--json"])
     assert json.loads(capsys.readouterr().out)["games"] == 5
     with pytest.raises(SystemExit, match=r"^[1-9]"):
         main([*arguments, "--after", "none", "--out", str(tmp_path / "other")])

@@ -112,6 +112,7 @@ class BotEngine:
             )  # a game's clock may be overdrawn on one move, a move's not
         if own is not None:
             seconds = own if seconds is None else min(own, seconds)
+            extension = max(0.0, min(extension, own - seconds))
         try:
             choice = self._bot.choose(
                 simulations=self._simulations, seconds=seconds, stop_when=lambda: self._killed, extension=extension

@@ -96,7 +96,7 @@ def evaluate_value(
     from selfplay.value_errors import draw_examples, measure_errors
 
     policies = {name: named_network(file, size, "--policy") for name, file in map(_named, policy or [])}
-    network = _valuing(net)
+    network = named_network(str(net), size, "NET", heads=("outcome", "value"))
     rollout_weights = load_rollout_weights(weights)
     workers = threads or usable_threads()
     torch.set_num_threads(workers)
@@ -137,16 +137,6 @@ def _named(text: str) -> tuple[str, str]:
             f"expected NAME=FILE such as sl=network.safetensors, got {text!r}", param_hint="--policy"
         )
     return name, file
-
-
-def _valuing(net: Path) -> Any:
-    from alphago.nets.architecture import NetworkError
-    from alphago.nets.store import load_network
-
-    network, _ = load_network(net)
-    if not {"outcome", "value"} & set(network.architecture.heads):
-        raise NetworkError(f"{net}: values nothing; its heads are {', '.join(network.architecture.heads)}")
-    return network
 
 
 def _split(net: Path, share: float | None, seed: int | None) -> tuple[float, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -66,9 +67,10 @@ def gtp(
     from alphago.go import Rules
     from alphago.gtp.main import run
     from alphago.gtp.session import Settings
-    from alphago.nets.shipped import NAMES
+    from alphago.nets.shipped import DEFAULT, NAMES, NONE, value_files
     from alphago.search.bot import Bot
     from alphago.search.params import parse_settings
+    from alphago.search.styles import ALPHAGO
 
     values = parse_settings(settings or [])
 
@@ -88,12 +90,19 @@ def gtp(
             value_net=value_net,
         )
 
-    make_bot()  # what is wrong with the options is said now, not in the first game
-    if net not in NAMES:
+    bot = make_bot()  # what is wrong with the options is said now, not in the first game
+    files = [] if net in NAMES else [Path(net)]
+    if style == ALPHAGO and value_net not in (None, DEFAULT, NONE):
+        files.append(Path(value_net))
+    elif style == ALPHAGO and value_net != NONE and not value_files(DEFAULT):
+        bot.value_network_file(
+            size
+        )  # says that none ships; where one does, boards that it is not for are a matter of the game
+    for file in files:
         from alphago.nets import header
         from alphago.nets.architecture import NetworkError
 
-        header.read(net, kind="network", version=1, what="network file", framework="numpy", error=NetworkError)
+        header.read(file, kind="network", version=1, what="network file", framework="numpy", error=NetworkError)
     session = Settings(
         simulations=sims,
         seconds=seconds_option(time),

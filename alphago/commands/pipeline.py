@@ -34,7 +34,8 @@ def pipeline(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Folder of all stages [default: runs/pipeline-CONFIG-BUDGET]; what is there is gone on with."
+            "--out",
+            help="Folder of all stages [default: runs/pipeline-CONFIG-BUDGET, and a mark of --games]; what is there goes on.",
         ),
     ] = None,
     games: Annotated[
@@ -43,6 +44,9 @@ def pipeline(
             "--games", help="Games to learn from in place of the configuration's: stores, SGF; may be given again."
         ),
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Do again what --out holds of another configuration or other games.")
+    ] = False,
     until: Annotated[str | None, typer.Option("--until", help="Stop after this stage.")] = None,
     show_plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, and do nothing.")] = False,
     device: DeviceOption = "auto",
@@ -61,7 +65,7 @@ def pipeline(
     from alphago.commands.pipeline_progress import view_for
     from alphago.machine import usable_threads
     from selfplay.pipeline.budget import STAGES, plan_of
-    from selfplay.pipeline.records import Place
+    from selfplay.pipeline.records import Place, hash_of_json
     from selfplay.pipeline.runner import Machine, run_stages
     from selfplay.pipeline.settings import PipelineError, PipelineSettings
     from selfplay.pipeline.stages import stages_of
@@ -74,7 +78,8 @@ def pipeline(
     plan = plan_of(settings, budget)
     text = budget or settings.budget
     name = Path(config).stem
-    folder = out or Path("runs") / f"pipeline-{name}-{text.replace(' ', '')}"
+    mark = f"-{hash_of_json(games)[:8]}" if games else ""
+    folder = out or Path("runs") / f"pipeline-{name}-{text.replace(' ', '')}{mark}"
     about = {"config": name, "budget": text, "program": f"alphago {alphago.__version__}"}
     if "," in str(folder.resolve()):
         raise PipelineError(f"--out: {folder}: its path has a comma, which no side of a match can name: choose another")
@@ -86,14 +91,15 @@ def pipeline(
     if show_plan:
         _show_plan(plan, folder, as_json)
         return
-    if until is None:
+    if until in (None, "report"):
         check_tools()
     machine = Machine(threads or usable_threads(), device, stops)
-    manifest = {**about, "plan": plan.model_dump(mode="json")}
+    of = {"configuration": name, "size": plan.size, "games": settings.games.model_dump(mode="json")}
+    manifest = {**about, "of": of, "plan": plan.model_dump(mode="json")}
     wanted = STAGES if until is None else STAGES[: STAGES.index(until) + 1]
     view = view_for(wanted, plan.expected, sys.stderr)
     try:
-        with Place(folder, manifest), _terminable(), view:
+        with Place(folder, manifest, replace=replace), _terminable(), view:
             view.say(f"{name}, budget {text}, in {folder}")
             done = run_stages(stages, folder, machine, view, until)
     except KeyboardInterrupt:
@@ -107,9 +113,12 @@ def pipeline(
             str(folder),
         ]
         again += [word for source in games or () for word in ("--games", source)]
+        again += ["--until", until] if until else []
+        again += ["--device", device] if device != "auto" else []
+        again += ["--threads", str(threads)] if threads else []
         print(f"stopped; go on with: {shlex.join(again)}", file=sys.stderr)
         raise
-    _tell(done, folder, as_json)
+    _tell(done, folder, plan, as_json)
 
 
 @contextlib.contextmanager
@@ -146,7 +155,7 @@ def _show_plan(plan: Plan, folder: Path, as_json: bool) -> None:
     Console().print(table)
 
 
-def _tell(done: list[Done], folder: Path, as_json: bool) -> None:
+def _tell(done: list[Done], folder: Path, plan: Plan, as_json: bool) -> None:
     from selfplay.pipeline.stages import REPORT, play_command
 
     report = folder / REPORT
@@ -167,4 +176,4 @@ def _tell(done: list[Done], folder: Path, as_json: bool) -> None:
         print(f"{folder}: done up to {done[-1].stage}, {minutes:.1f} minutes in all")
         return
     print(f"{report}: {minutes:.1f} minutes in all; play it with:")
-    print(play_command(folder))
+    print(play_command(folder, plan))

@@ -39,13 +39,16 @@ def make_value_data(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
     """Play games of raw networks with one uniformly random move each; the position after it is an example for a value network."""
+    from alphago.commands.train_options import changed
     from alphago.machine import usable_threads
     from selfplay.networks import named_network
     from selfplay.value_data import Counts, ValueDataSettings, play_value_games
 
-    settings = ValueDataSettings(
-        size=size, rules=rules, komi=komi, before=before, after=after, latest=latest, temperature=temperature, seed=seed
-    )
+    given = {
+        "size": size, "rules": rules, "komi": komi, "before": before, "after": after, "latest": latest,
+        "temperature": temperature, "seed": seed,
+    }  # fmt: skip
+    settings = changed(ValueDataSettings(), given)
     nets = [named_network(name, size, where) for name, where in ((before, "--before"), (after, "--after"))]
     started, told = time.monotonic(), 0.0
     first: list[int] = []

@@ -58,17 +58,11 @@ def network_file(net: str | os.PathLike[str], size: int) -> Path | None:
 
 
 def value_file(net: str | os.PathLike[str], size: int) -> Path | None:
-    """The file of a value network that a name, or a path, stands for on boards of a size; None: none."""
+    """The file of a value network that a name, or a path, stands for on boards of a size; None: none ships, or none is wanted."""
     name = os.fspath(net)
     if name not in _VALUES:
         return Path(name)
-    for largest, file in _VALUES[name]:
-        if size <= largest:
-            return _FOLDER / file
-    if not _NETWORKS[name]:
-        return None
-    largest = _NETWORKS[name][-1][0]
-    raise ShippedError(f"network {name!r} is for boards up to {largest}x{largest}, not {size}x{size}")
+    return next((_FOLDER / file for largest, file in _VALUES[name] if size <= largest), None)
 
 
 def value_files(net: str | os.PathLike[str]) -> list[Path]:

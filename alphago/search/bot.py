@@ -285,6 +285,15 @@ class Bot:
         """The network for boards of the size of the game in progress, loaded; None when there is none."""
         return self._network_for(self._size)
 
+    def value_network_file(self, size: int) -> Path | None:
+        """Style alphago: the value network's file for a board size; None: none is wanted. Raises BotError: none ships."""
+        value = value_file(self.value_net or DEFAULT, size)
+        if value is None and self.value_net != NONE:
+            raise BotError(
+                f"no value network ships for {size}x{size}: name one (`alphago train value` makes it), or `{NONE}` to play without"
+            )
+        return value
+
     def evaluators(self, size: int) -> Sequence[Evaluator]:
         """The network's evaluators for this size, none without a network. Not while anything thinks."""
         file = network_file(self._preferred_net, size)
@@ -362,11 +371,7 @@ class Bot:
             heads = set() if policy is None else set(self._loaded(policy).architecture.heads)
             roles = 0 if "policy" in heads else -1, 0 if heads & {"outcome", "value"} else -1
             return ([] if policy is None else [policy]), roles
-        value = value_file(self.value_net or DEFAULT, size)
-        if value is None and self.value_net != NONE:
-            raise BotError(
-                f"no value network ships for {size}x{size}: name one (`alphago train value` makes it), or `{NONE}` to play without"
-            )
+        value = self.value_network_file(size)
         files = [file for file in (policy, value) if file is not None]
         for file, heads in ((policy, {"policy"}), (value, {"outcome", "value"})):
             if file is not None and not heads & set(self._loaded(file).architecture.heads):
@@ -444,12 +449,12 @@ class Bot:
                 return report
 
     def _after_resignation(self, report: Report) -> int:
-        """The move, or -1 when the player's threshold was passed on this turn and its last one."""
+        """The move, or -1 when the player's threshold was passed on this turn and those before it, `resign_turns` in a row."""
         if report.move >= 0:
             self._low_turns = 0
             return report.move
         self._low_turns += 1
-        if self.resign and self._low_turns >= 2:
+        if self.resign and self._low_turns >= self.params(self._size).resign_turns:
             return -1
         return int(report.actions[int(report.visit_counts.argmax())])
 

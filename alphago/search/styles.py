@@ -31,7 +31,7 @@ def bot_search(size: int, has_policy: bool, has_value: bool) -> SearchParams:
     0.1: +8; rollouts with lambda 0.3: +28, in a match of its own +10: a search without the last two is simpler. At 1 s a move
     none of these was told apart from nothing.
     """
-    values = _resignation(size)
+    values = _resignation(size, 2)
     if has_policy:
         values |= {"leaves_in_flight": 8, "rounds_in_flight": 2, "symmetry": "random", "move": "lcb"}
     else:
@@ -49,7 +49,7 @@ def alphago_search(size: int) -> SearchParams:
     no visits reads in the paper; the cache's probability is the default.
     """
     return search_params(
-        _resignation(size)
+        _resignation(size, 1)
         | {
             "puct": "alphago",
             "c_puct": 5.0,
@@ -69,10 +69,10 @@ def alphago_search(size: int) -> SearchParams:
     )
 
 
-def _resignation(size: int) -> dict[str, Any]:
+def _resignation(size: int, turns: int) -> dict[str, Any]:
     return {
         "resign_threshold": -0.8,
-        "resign_turns": 1,
+        "resign_turns": turns,
         "resign_min_turn": size * size // 5,
         "resign_off_fraction": 0.0,
     }

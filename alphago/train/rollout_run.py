@@ -199,15 +199,19 @@ class RolloutRun:
         write_atomically(self.folder / STATE, data, TrainingError)
 
 
+class NothingToBalance(TrainingError):
+    """No game was searched: balancing needs the search's values."""
+
+
 def valued(games: Games, positions: NDArray[np.int64], size: int | None, most: int, threads: int) -> NDArray[np.int64]:
-    """Positions that have a search's root value, of at most so many that are looked at. Raises TrainingError where none has."""
+    """Positions that have a search's root value, of at most so many that are looked at. Raises NothingToBalance where none has."""
     if size is not None:
         positions = positions[games.sizes[games.game_of(positions)] == size]
     positions = spread(positions, most)
     found = positions[np.isfinite(root_values(games, positions, threads))] if len(positions) else positions
     if not len(found):
         where = f"{games.where}: " + (f"of {size}x{size}, " if size else "")
-        raise TrainingError(
+        raise NothingToBalance(
             f"{where}no position has a search's root value to balance against: use games that were searched, or balance 0 steps"
         )
     return found
@@ -232,7 +236,8 @@ def begin(
 
     Raises:
         GameDataError: a store that cannot be read, or holds nothing to learn from.
-        TrainingError: the folder holds another run, or a run and `resume` is off; nothing to balance against.
+        TrainingError: the folder holds another run, or a run and `resume` is off.
+        NothingToBalance: balancing has steps and no game was searched.
     """
     data = settings.data
     games = data.model_copy(update={"visits": False}).load()  # the moves are learned, searched or not

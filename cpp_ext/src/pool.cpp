@@ -175,7 +175,7 @@ NodeReport Pool<G>::root(int slot, bool target, int& move, std::uint64_t& simula
   const std::scoped_lock lock(s.mutex);
   const Search<G>& search = active(s);
   const SearchParams& p = search.engine().params;
-  const bool resigns = p.resign_turns <= 1 && search.game().turn() >= p.resign_min_turn && is_lost(search);
+  const bool resigns = search.game().turn() >= p.resign_min_turn && is_lost(search);
   move = resigns ? -1 : search.choose_move();
   simulations = static_cast<std::uint64_t>(search.simulations());
   nodes = search.tree().n_nodes();

@@ -168,7 +168,12 @@ def plan_of(settings: PipelineSettings, budget: str | None = None) -> Plan:
         value_games=work.amount("value-data", shares.value_data, rates.value_data, "a game"),
         value=Learning(run=value_run, epochs=value.epochs),
         evaluation=settings.evaluation,
-        policy_positions=work.amount("evaluate-value", shares.evaluate_value, rates.evaluate_value, "a position"),
+        policy_positions=work.amount(
+            "evaluate-value",
+            shares.evaluate_value,
+            rates.evaluate_value * 100 / settings.evaluation.playouts,
+            "a position",
+        ),
         component_games=_component_games(settings, tier, work),
         component_seconds=tier.seconds,
         expected=_expected(seconds, tier, settings.evaluation.arms),

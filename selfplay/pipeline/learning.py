@@ -19,6 +19,7 @@ from alphago.train import supervised
 from alphago.train.distributed import joined
 from alphago.train.folders import MANIFEST
 from alphago.train.loop import Report
+from alphago.train.rollout_run import NothingToBalance
 from alphago.train.rollout_run import begin as begin_rollout
 from alphago.train.supervised import Task
 from alphago.train.value import ValueSettings, prepare_value
@@ -42,18 +43,25 @@ _CURVE_STEPS: Final = 10
 def learn_rollout(context: Context, plan: Plan) -> Made:
     """Weights of the rollout and tree policies."""
     settings = with_values(plan.rollout, {"data.stores": (str(context.path("games/games")),)})
-    starts, told = settings.stage_starts(), _RolloutTold(context)
-    total = sum((settings.likelihood.steps, settings.balance.steps, settings.tree.steps))
-    told.starts, told.total = starts, total
+    told = _RolloutTold(context)
     context.clear_without(context.folder, MANIFEST)
-    run = begin_rollout(context.folder, settings, resume=True, threads=context.machine.threads, watcher=told)
+    threads = context.machine.threads
+    try:
+        run = begin_rollout(context.folder, settings, resume=True, threads=threads, watcher=told)
+    except NothingToBalance:
+        context.say("none of these games was searched: rollouts learn to foretell moves, and are not balanced")
+        settings = with_values(settings, {"balance.steps": 0})
+        run = begin_rollout(context.folder, settings, resume=True, threads=threads, watcher=told)
+    told.starts = settings.stage_starts()
+    told.total = sum((settings.likelihood.steps, settings.balance.steps, settings.tree.steps))
     with context.machine.stops(run.stop):
         done = run.train()
     if not done:
         raise KeyboardInterrupt
     path = run.finish()
     top1 = run.metrics[f"likelihood_{plan.size}x{plan.size}_top1"]
-    return Made({"weights": (path, weights_hash(path))}, {"metrics": run.metrics}, f"top-1 {top1:.1%}")
+    facts = {"metrics": run.metrics, "balanced": settings.balance.steps > 0 or not plan.rollout.balance.steps}
+    return Made({"weights": (path, weights_hash(path))}, facts, f"top-1 {top1:.1%}")
 
 
 class _RolloutTold:

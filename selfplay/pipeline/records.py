@@ -171,16 +171,20 @@ def hash_of_json(values: Any) -> str:
 class Place:
     """The folder of a pipeline, held by this process; a context manager.
 
+    Args:
+        manifest: what the pipeline is, for `pipeline.json`; under "of" what must be the same in all that is done in one folder.
+        replace: another pipeline's stages may be done again, which deletes what they have made.
+
     Raises:
         PipelineError: it holds something else, another process works there, or it cannot be made.
     """
 
-    def __init__(self, out: Path, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, out: Path, manifest: Mapping[str, Any], *, replace: bool = False) -> None:
         self.out = out
         path = out / MANIFEST
         try:
             if path.exists():
-                _check_manifest(path)
+                _check_manifest(path, {} if replace else manifest.get("of", {}))
             elif out.exists() and any(not _is_ours(entry.name) for entry in out.iterdir()):
                 raise PipelineError(f"{out} is not empty and holds no pipeline ({MANIFEST}): choose another --out")
             out.mkdir(parents=True, exist_ok=True)
@@ -211,10 +215,17 @@ def _is_ours(name: str) -> bool:
     return name == LOCK or name.startswith(f".{MANIFEST}")
 
 
-def _check_manifest(path: Path) -> None:
+def _check_manifest(path: Path, wanted: Mapping[str, Any]) -> None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise PipelineError(f"{path}: not JSON: {error}") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise PipelineError(f"{path}: no pipeline of format {FORMAT}")
+    old = values.get("of") or {}
+    for name, value in json.loads(json.dumps(wanted)).items():
+        if old.get(name, value) != value:
+            raise PipelineError(
+                f"{path.parent} holds a pipeline with other {name} ({_shown(old[name])}, now {_shown(value)}), whose work would be "
+                "deleted: choose another --out, or say --replace"
+            )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from alphago.files import TEMPORARY_SUFFIX
+from alphago.train.folders import CLOCKS
 from selfplay.pipeline.curves import Curve
 from selfplay.pipeline.records import (
     BEGUN,
@@ -209,9 +210,16 @@ def made_of_stage(stage: Stage, records: Mapping[str, Record]) -> dict[str, Any]
     for need in stage.needs:
         name, _, output = need.partition("/")
         inputs[need] = records[name].outputs[output].digest if output else records[name].digest
-    found = {"version": stage.version, "settings": dict(stage.settings), "inputs": inputs}
+    found = {"version": stage.version, "settings": _without_clocks(stage.settings), "inputs": inputs}
     normal: dict[str, Any] = json.loads(json.dumps(found))  # as it will be read back
     return normal
+
+
+def _without_clocks(settings: Any) -> Any:
+    """Settings but for those that change nothing of the result."""
+    if isinstance(settings, Mapping):
+        return {name: _without_clocks(value) for name, value in settings.items() if name not in CLOCKS}
+    return settings
 
 
 def _state(out: Path, stage: Stage, made_of: dict[str, Any]) -> tuple[str, str, Record]:

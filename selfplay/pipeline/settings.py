@@ -18,7 +18,7 @@ from alphago.machine import seconds_of
 from alphago.nets.architecture import Architecture, Residual
 from alphago.train.rollout_run import RolloutSettings
 from alphago.train.supervised import SupervisedSettings
-from alphago.train.value import ValueSettings
+from alphago.train.value import ValueSettings, value_architecture
 from selfplay.reinforce_go import GoReinforceSettings
 
 Share = Annotated[float, pydantic.Field(ge=0, le=1, description="of the budget's time")]
@@ -298,6 +298,11 @@ class PipelineSettings(pydantic.BaseModel, extra="forbid", frozen=True):
             smallest, largest = tier.network.sizes
             if not smallest <= self.size <= largest:
                 raise ValueError(f"tier {tier.budget}: its network does not play on {self.size}x{self.size}")
+            heads = value_architecture(tier.network).heads
+            if "outcome" not in heads and self.value.run.loss.outcome_as != "mse":
+                raise ValueError(
+                    f"tier {tier.budget}: a value network of this kind gives one value: value.run.loss.outcome_as must be mse"
+                )
             if "policy" not in tier.network.heads:
                 raise ValueError(f"tier {tier.budget}: its network has no policy")
             if self.value.from_policy and "outcome" not in tier.network.heads:

@@ -44,16 +44,16 @@ def _jinja2() -> Any:
     return jinja2
 
 
-def write_page(path: Path, context: Context, plan: Plan, about: Mapping[str, Any], play: str) -> None:
+def write_page(path: Path, context: Context, plan: Plan, about: Mapping[str, Any], play: str, match: str) -> None:
     """Write the report, whole or not at all. Raises PipelineError where it cannot be written."""
     jinja2 = _jinja2()
     template = (importlib.resources.files("selfplay.report") / "page.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    text = environment.from_string(template).render(_values(context, plan, about, play))
+    text = environment.from_string(template).render({**_values(context, plan, about), "play": play, "match": match})
     write_atomically(path, text.encode(), PipelineError)
 
 
-def _values(context: Context, plan: Plan, about: Mapping[str, Any], play: str) -> dict[str, Any]:
+def _values(context: Context, plan: Plan, about: Mapping[str, Any]) -> dict[str, Any]:
     records = context.records()
     policy, value, components = (
         _read(context.path(f"{stage}/result")) for stage in ("evaluate-policy", "evaluate-value", "components")
@@ -64,11 +64,10 @@ def _values(context: Context, plan: Plan, about: Mapping[str, Any], play: str) -
     return {
         "title": f"AlphaGo's pipeline on {plan.size}x{plan.size}",
         "about": about,
-        "play": play,
-        "match": _match_command(context.out),
         "minutes": sum(record.seconds for record in done) / 60,
         "stages": [_stage(record, plan) for record in done],
         "games": records["games"].facts,
+        "rollout": records["rollout"].facts,
         "policies": _policies(policy["policies"], records["rollout"].facts["metrics"], plan.size),
         "policy_charts": _there(
             charts.accuracy_chart(policy["policies"]),
@@ -113,12 +112,6 @@ def _there(*found: str | None) -> list[str]:
 def _read(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
-
-
-def _match_command(out: Path) -> str:
-    from selfplay.pipeline.stages import match_side
-
-    return f'alphago match {match_side(out, 0.25)} "gtp:gnugo --mode gtp --level 10 --chinese-rules" --games 100'
 
 
 def _stage(record: Record, plan: Plan) -> dict[str, Any]:
