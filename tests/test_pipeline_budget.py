@@ -217,7 +217,7 @@ def test_opponents_are_looked_at_before_anything_is_learned(tmp_path: Path) -> N
         save_network(network, build(Residual(blocks=1, channels=8), seed=seed), "test")
         sums.append(found(f"a={network}@max:simulations=9"))
     assert sums[0] != sums[1]
-    (tmp_path / "openings.sgf").write_text("(;SZ[9];B[ee])")
+    (tmp_path / "openings.sgf").write_text("(;SZ[9];B[ee];W[cc];B[gg];W[cg];B[gc];W[ce])")
     assert "openings" in found("a=none@club", openings=str(tmp_path / "openings.sgf"))
     for bad, kind, message in (
         (("chess",), SideError, "bad side 'chess'"),
