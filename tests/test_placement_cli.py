@@ -55,9 +55,18 @@ def test_help_imports_nothing_heavy() -> None:
             ["optimise", "--policy", "transformer"],
             "policy.kind: input should be 'stepwise', 'seq2seq' or 'hierarchical'",
         ),
-        (["show", "--model", "nmt_tiny", "--devices", "9999"], "9999 cores are wanted"),
+        (["show", "--model", "nmt_tiny", "--devices", "9999"], "--devices 9999: at most 62"),
+        (["show", "--devices", "1000000000"], "--devices 1000000000: at most 62"),
+        (["show", "--machine", "k80"], "--machine, --batch and --tracer are for models"),
+        (["show", "--batch", "8"], "--machine, --batch and --tracer are for models"),
+        (["show", "--model", ":f"], "--model :f: expected PACKAGE.MODULE:FUNCTION"),
+        (["show", "--model", "json:loads"], "--model json:loads: TypeError"),
+        (["show", "--model", "json:loads", "--batch", "2"], "--batch is for the models that are built in"),
         (["show", "--model", "go-9x8"], "a board of 2x2 to 19x19"),
-        (["show", "--model", "json:nothing"], "--model json:nothing: module 'json' has no attribute 'nothing'"),
+        (
+            ["show", "--model", "json:nothing"],
+            "--model json:nothing: AttributeError: module 'json' has no attribute 'nothing'",
+        ),
         (["study", "nowhere"], "nowhere: no graph files"),
     ],
 )
@@ -171,6 +180,8 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path) -> None:
     assert again.returncode == 0 and "graphs/example" in again.stdout.replace("\n", "")
     other = run(*args, "--budget", "700")
     assert other.returncode == 2 and "a result of other options (budget was '600', not '700')" in other.stderr
+    other = run(*args, "--bound", "1")
+    assert other.returncode == 2 and "(bound was 0.0, not 1.0)" in other.stderr
 
 
 # --- what is said of measurements -------------------------------------------------------------------------------------------

@@ -70,6 +70,8 @@ def test_a_file_of_the_corpus_is_read_as_it_says(tmp_path: Path) -> None:
         (small(nodes=[]), "nodes: list should have at least 1 item"),
         (small(maxFPGAs="many"), "maxFPGAs: input should be a valid integer"),
         (small(maxFPGAs=0, maxCPUs=0), "a machine without devices"),
+        (small(maxFPGAs=10**9), "devices: expected 1 to 62"),
+        (small(nodes=[{**small()["nodes"][0], "colorClass": 2**70}]), "colorClass: input should be less than"),
         (small(nodes=[*small()["nodes"], small()["nodes"][0]]), "nodes.3: the id 7 is there twice"),
         (small(edges=[{"sourceId": 7, "destId": 9, "cost": 1}]), "edges.0: no node has the id 9"),
         (small(edges=[{"sourceId": 7, "destId": 7, "cost": 1}]), "edges.0: node 7 reads itself"),
@@ -185,6 +187,21 @@ def test_problems_are_read_as_they_were_written(tmp_path: Path) -> None:
         read_problem(written(path, values))
 
 
+def test_damaged_problems_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "problem.json"
+    write_problem(path, Problem(random_graph(1), machine(3), "latency", None, "fifo"))
+    values = json.loads(path.read_text())
+    graph = values["graph"]
+    for change, message in (
+        ({"queue": "lifo"}, "queue 'lifo': longest, fifo"),
+        ({"objective": "speed"}, "objective 'speed': latency, throughput"),
+        ({"graph": {**graph, "times": [1, 2]}}, "damaged: AttributeError"),
+        ({"graph": {**graph, "edges": [[0, 2**70]]}}, "damaged: OverflowError"),
+    ):
+        with pytest.raises(PlacementError, match=message):
+            read_problem(written(path, {**values, **change}))
+
+
 def test_placements_are_read_as_they_were_written(tmp_path: Path) -> None:
     graph, where = random_graph(1), machine(3)
     placement = np.random.default_rng(0).integers(0, 3, len(graph))
@@ -196,6 +213,8 @@ def test_placements_are_read_as_they_were_written(tmp_path: Path) -> None:
     for change, message in (
         ({"devices": {"tpu": ["op0"]}}, "no device 'tpu': the machine has gpu0, gpu1, gpu2"),
         ({"devices": {"gpu0": ["op99"]}}, "has no operation 'op99'"),
+        ({"devices": {"gpu0": 5}}, "gpu0 holds '5', expected a list of operations"),
+        ({"devices": {"gpu0": [["op0"]]}}, "has no operation"),
         ({"devices": {"gpu0": ["op0"]}}, "says nothing of op1 and 10 others"),
         ({"format": 9}, "no placement of format 1"),
     ):

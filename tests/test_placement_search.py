@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydantic
 import pytest
 import torch
 
 from alphago.controller.placement.graph import PlacementError
 from alphago.controller.placement.problem import Costs, Problem
 from alphago.controller.placement.search import Budget, PolicySettings, Search, SearchSettings, Settled, make_policy
-from alphago.controller.placement.source import PlacementSource, RewardSettings
+from alphago.controller.placement.source import PlacementSource, RewardSettings, coarse
 from alphago.controller.placement.stepwise import Stepwise
 from alphago.train.folders import CHECKPOINTS
 from alphago.train.optim import TrainingError
@@ -199,3 +200,20 @@ def test_checkpoints_are_there_while_it_runs(tmp_path: Path) -> None:
 
     Search(problem, settings_of(), Budget(rounds=1), folder=tmp_path / "run", watcher=watch).run()
     assert seen[0] == 0 and max(seen) >= 1
+
+
+def test_times_that_differ_by_rounding_are_one_time() -> None:
+    """The same milliseconds in another order of addition: else ranks tell them apart, and a best is new by its last digit."""
+    times = np.array([0.1, 0.2, 0.3])
+    one, other = times.sum(), times[::-1].sum() + 1e-16
+    near = coarse(np.array([one, other, np.nextafter(one, 1), one * (1 + 1e-9), np.inf]))
+    assert near[0] == near[1] == near[2] != near[3] and near[4] == np.inf
+    values = np.random.default_rng(0).uniform(1e-6, 1e6, 1000)
+    assert np.abs(coarse(values) / values - 1).max() < 1e-12
+
+
+def test_searches_that_cannot_be_are_named() -> None:
+    with pytest.raises(pydantic.ValidationError, match=r"policy\.hidden"):
+        SearchSettings.model_validate({"policy": {"kind": "hierarchical", "hidden": 1}})
+    with pytest.raises(pydantic.ValidationError, match="placers compute none, got x"):
+        SearchSettings.model_validate({"learning": {"penalties": {"x": 1.0}}})

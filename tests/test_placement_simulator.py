@@ -54,6 +54,19 @@ def test_branches_run_side_by_side() -> None:
     assert ms_of(Problem(diamond(), machine(3)), [0, 1, 2, 0]) == 1 + 2 + 5 + 2 + 2
 
 
+def test_everything_may_happen_at_one_moment() -> None:
+    """As many sources as devices, all ending at once, each read everywhere: every device is told of all outputs together."""
+    d = 20
+    edges = unique_edges([(a, d + b) for a in range(d) for b in range(d)])
+    ones = np.ones(2 * d)
+    names = tuple(f"o{i}" for i in range(2 * d))
+    graph = Graph("mesh", names, ("t",) * (2 * d), {"gpu": ones}, edges, ones, np.zeros(2 * d), ones)
+    problem = Problem(graph, machine(d))
+    placement = [*range(d), *range(d)]
+    # compute to 1, out to 2, 19 copies in one after the other, compute
+    assert ms_of(problem, placement) == reference_latency(problem, np.array(placement))[0] == 1 + 1 + (d - 1) + 1
+
+
 def test_a_link_carries_one_output_at_a_time() -> None:
     """Two sources end at 1 on one device; their outputs leave it one after the other."""
     edges = unique_edges([(0, 2), (1, 3)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -71,7 +72,11 @@ GroupsOption = Annotated[
     ),
 ]
 QueueOption = Annotated[
-    str, typer.Option("--queue", help="Which operation a device takes next: longest (way to the end) or fifo.")
+    str | None,
+    typer.Option(
+        "--queue",
+        help="Which operation a device takes next: longest (way to the end) or fifo [default: longest; a stored problem's own].",
+    ),
 ]
 CalibrateOption = Annotated[
     bool, typer.Option("--calibrate/--no-calibrate", help="Measure how fast tensors pass between cores, too.")
@@ -107,7 +112,7 @@ class Asked:
     tracer: str | None = None
     training: bool = False
     groups: str | None = None
-    queue: str = "longest"
+    queue: str | None = None
     calibrate: bool = True
     expert: Path | None = None
 
@@ -164,6 +169,10 @@ def _file_task(asked: Asked) -> Task:
 
     if asked.training:
         raise PlacementError("--training is for models: a graph file has its backward pass in it")
+    if asked.machine != "cores" or asked.batch != 1 or asked.tracer is not None:
+        raise PlacementError(
+            "--machine, --batch and --tracer are for models: a graph file says its machine and its times"
+        )
     path = example_path() if asked.model == "example" else Path(asked.model)
     graph, machine, known = read_any(path)
     if known is None:
@@ -173,7 +182,7 @@ def _file_task(asked: Asked) -> Task:
             f"{path}: holds a whole problem with its machine: --devices, --processors and --memory do not fit it"
         )
     objective: Any = asked.objective or ("latency" if known is None else known.objective)
-    queue: Any = asked.queue
+    queue: Any = asked.queue or ("longest" if known is None else known.queue)
     rule: Any = asked.groups or "bound"
     groups = known.group_of if known is not None and asked.groups is None else grouped(graph, rule)
     problem = Problem(graph, machine, objective, groups, queue)
@@ -191,7 +200,7 @@ def _corpus_machine(asked: Asked, machine: Machine) -> Machine:
     if asked.devices is not None:
         if not asked.devices.isdigit():
             raise PlacementError(f"--devices {asked.devices!r}: of a graph file a number of accelerators")
-        accelerators = int(asked.devices)
+        accelerators = count_of(asked.devices)
     return corpus_machine(
         accelerators,
         processors if asked.processors is None else asked.processors,
@@ -217,7 +226,7 @@ def _model_task(asked: Asked, kept: Problem | None) -> Task:
     if kept is not None:
         return Task(kept, captured, devices)
     objective: Any = asked.objective or "latency"
-    queue: Any = asked.queue
+    queue: Any = asked.queue or "longest"
     rule: Any = asked.groups or "chains"
     graph, machine = _cores(asked, captured, devices) if devices else _simulated(asked, captured)
     scopes = captured.scopes()
@@ -233,7 +242,8 @@ def _simulated(asked: Asked, captured: Captured) -> tuple[Graph, Machine]:
     count = asked.devices or "2"
     if not count.isdigit():
         raise PlacementError(f"--devices {count!r}: of a simulated machine a number of GPUs")
-    machine = k80_machine(int(count)) if asked.memory is None else k80_machine(int(count), bytes_of(asked.memory))
+    number = count_of(count)
+    machine = k80_machine(number) if asked.memory is None else k80_machine(number, bytes_of(asked.memory))
     graph = captured.graph(estimated_times(captured))
     return (with_backward(graph) if asked.training else graph), machine
 
@@ -287,6 +297,8 @@ def prober(devices: tuple[str, ...]) -> Callable[[int], Executor]:
 
 def built(model: str, batch: int) -> tuple[nn.Module, tuple[Tensor, ...]]:
     """A module and its inputs by what --model says. Raises PlacementError: there is no such model."""
+    import torch
+
     from alphago.controller.placement.graph import PlacementError
     from alphago.controller.placement.models import build
 
@@ -301,14 +313,34 @@ def built(model: str, batch: int) -> tuple[nn.Module, tuple[Tensor, ...]]:
     if ":" not in model:
         return build(model, batch)
     place, _, function = model.partition(":")
+    if not place or not function:
+        raise PlacementError(f"--model {model}: expected PACKAGE.MODULE:FUNCTION")
+    if batch != 1:
+        raise PlacementError(f"--batch is for the models that are built in: {function}() makes its own inputs")
+    sys.path.insert(0, "")  # a module of the working folder, as `python -m` finds it
     try:
         made: Any = getattr(importlib.import_module(place), function)()
-    except (ImportError, AttributeError) as error:
-        raise PlacementError(f"--model {model}: {error}") from None
+    except Exception as error:  # noqa: BLE001  # whatever a user's code raises
+        raise PlacementError(f"--model {model}: {type(error).__name__}: {error}") from None
+    finally:
+        sys.path.remove("")
     if not (isinstance(made, tuple) and len(made) == 2):
         raise PlacementError(f"--model {model}: {function}() must return (module, inputs), got {type(made).__name__}")
     module, inputs = made
+    if not isinstance(module, torch.nn.Module):
+        raise PlacementError(
+            f"--model {model}: {function}() must return a torch module first, got {type(module).__name__}"
+        )
     return module, tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
+
+
+def count_of(text: str) -> int:
+    """A number of devices. Raises PlacementError: more than a machine can have, which is said before they are made."""
+    from alphago.controller.placement.graph import MOST_DEVICES, PlacementError
+
+    if len(text) > 9 or int(text) > MOST_DEVICES:
+        raise PlacementError(f"--devices {text[:20]}: at most {MOST_DEVICES}")
+    return int(text)
 
 
 def device_names(text: str | None) -> tuple[str, ...]:
@@ -317,7 +349,7 @@ def device_names(text: str | None) -> tuple[str, ...]:
     from alphago.controller.placement.graph import PlacementError
 
     if text is None or text.isdigit():
-        count = int(text or 2)
+        count = count_of(text or "2")
         if count < 1:
             raise PlacementError("--devices 0: at least one")
         return tuple(core_names(count))

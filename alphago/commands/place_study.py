@@ -71,6 +71,7 @@ def study(
         "objective": objective,
         "budget": budget,
         "placements": placements,
+        "bound": bound,
         "settings": settings.model_dump(mode="json"),
     }
     results = []
@@ -81,9 +82,11 @@ def study(
             name = f"{path.parent.name}-{path.stem}"
             print(f"graph {number} of {len(files)}: {name}", file=sys.stderr, flush=True)
             done = out / name / "result.json"
-            asked["file"] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+            expert = _expert_of(path, experts)
+            asked["file"] = _digest(path)
+            asked["expert"] = None if expert is None else _digest(expert)
             if not done.exists():
-                _one(path, objective, settings, spend, asked, out / name, _expert_of(path, experts), placements, bound)
+                _one(path, objective, settings, spend, asked, out / name, expert, placements, bound)
             results.append(_result(done, asked))
     finally:
         torch.set_num_threads(threads)
@@ -91,6 +94,10 @@ def study(
         print(json.dumps({"objective": objective, "graphs": results}))
     else:
         _print(objective, results)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _one(
@@ -118,6 +125,13 @@ def _one(
     problem = known or Problem(graph, machine, objective)
     if problem.objective != objective:
         raise PlacementError(f"{path}: a problem of {problem.objective}: --objective {problem.objective}")
+    person, misfit = None, None
+    if expert is not None:
+        try:
+            person = read_split(expert, path, graph, machine)
+        except PlacementError as error:  # a split for a machine of more devices: the others are compared all the same
+            misfit = str(error)
+            print(f"  left out: {misfit}", file=sys.stderr, flush=True)
     search = Search(
         problem,
         settings,
@@ -132,7 +146,6 @@ def _one(
             print("stopped; the same command goes on", file=sys.stderr)
             raise KeyboardInterrupt
     found = search.found
-    person = None if expert is None else read_split(expert, path, graph, machine)
     rows = list(baselines(problem, placements=placements, seconds=SEARCH_SECONDS, seed=settings.seed, expert=person))
     if settings.policy.joined != "never":  # what learning has in some rounds, the other searches get too
         fewer = with_chains_joined(problem)
@@ -156,6 +169,7 @@ def _one(
         "seconds": round(found.seconds, 1),
         "bound_ms": solver_bound(problem, bound).ms if bound > 0 else simple_bound(problem),
         "placements_to_within_5_percent": arrivals,
+        "expert_left_out": misfit,
         "rows": [row_values(row) for row in rows],
     }
     if found.placement is not None:

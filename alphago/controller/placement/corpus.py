@@ -18,6 +18,7 @@ import pydantic
 
 from alphago.configs import describe
 from alphago.controller.placement.graph import (
+    MOST_DEVICES,
     Device,
     Graph,
     Ints,
@@ -39,7 +40,7 @@ class _Node(pydantic.BaseModel):
     cpuLatency: _Amount  # noqa: N815  # the corpus' names
     fpgaLatency: _Amount  # noqa: N815
     size: _Amount = 0.0
-    colorClass: int | None = None  # noqa: N815
+    colorClass: Annotated[int, pydantic.Field(ge=-(2**62), le=2**62)] | None = None  # noqa: N815
     supportedOnFpga: bool = True  # noqa: N815
     isBackwardNode: bool = False  # noqa: N815
     name: str = ""
@@ -148,6 +149,8 @@ def corpus_machine(accelerators: int, processors: int, bytes_each: float) -> Mac
     """Accelerators with so much memory each and a link to the host, then processor cores, which hold anything."""
     if accelerators + processors < 1:
         raise PlacementError("a machine without devices: at least one accelerator or processor core")
+    if accelerators + processors > MOST_DEVICES:
+        raise PlacementError(f"a machine of {accelerators + processors} devices: expected 1 to {MOST_DEVICES}")
     return Machine(
         (
             *(Device(f"acc{i}", ACCELERATOR, bytes_each, Link()) for i in range(accelerators)),
@@ -171,7 +174,12 @@ def read_split(path: Path, graph_path: Path, graph: Graph, machine: Machine) -> 
         PlacementError: the file is malformed, names what is not there, has more devices than the machine, or leaves operations out.
     """
     found: _Split = _checked(read_json(path), _Split, path)
-    ids = [int(node["id"]) for node in read_json(graph_path)["nodes"]]
+    nodes = read_json(graph_path).get("nodes")
+    if nodes is None:
+        raise PlacementError(
+            f"{path}: a split names the nodes of a graph of the corpus, and {graph_path} is a stored problem"
+        )
+    ids = [int(node["id"]) for node in nodes]
     number = {one: index for index, one in enumerate(ids)}
     placement = np.full(len(graph), -1, dtype=np.int64)
     for kind, parts in ((ACCELERATOR, found.fpgas), (PROCESSOR, found.cpus)):
@@ -225,9 +233,11 @@ def read_placement(path: Path, graph: Graph, machine: Machine) -> Ints:
     placement = np.full(len(graph), -1, dtype=np.int64)
     for device, names in devices.items():
         index = machine.index(device)
+        if not isinstance(names, list):
+            raise PlacementError(f"{path}: {device} holds {str(names)[:40]!r}, expected a list of operations")
         for name in names:
-            if name not in number:
-                raise PlacementError(f"{path}: {graph.name} has no operation {name!r}")
+            if not isinstance(name, str) or name not in number:
+                raise PlacementError(f"{path}: {graph.name} has no operation {str(name)[:80]!r}")
             placement[number[name]] = index
     missing = np.flatnonzero(placement < 0)
     if len(missing):

@@ -16,6 +16,7 @@ from alphago.controller.placement.simulator import Tables, Trace, new_scratch, n
 Objective: TypeAlias = Literal["latency", "throughput"]
 Queue: TypeAlias = Literal["longest", "fifo"]
 OBJECTIVES: Final = ("latency", "throughput")
+QUEUES: Final = ("longest", "fifo")
 SLACK: Final = 1e-9
 """Of memory limits, relative: sums of bytes are floating-point numbers."""
 

@@ -26,7 +26,7 @@ from alphago.controller.placement.grouping import grouped
 from alphago.controller.placement.hierarchical import Hierarchical
 from alphago.controller.placement.problem import Problem
 from alphago.controller.placement.seq2seq import Seq2Seq
-from alphago.controller.placement.source import Coster, PlacementSource, RewardSettings, Step
+from alphago.controller.placement.source import Coster, PlacementSource, RewardSettings, Step, coarse
 from alphago.controller.placement.stepwise import Stepwise
 from alphago.files import write_atomically
 from alphago.seeds import game_seed
@@ -49,7 +49,7 @@ class PolicySettings(pydantic.BaseModel, extra="forbid", frozen=True):
         Literal["stepwise", "seq2seq", "hierarchical"],
         pydantic.Field(description="group by group with running loads; the LSTM of 2017; grouper and placer of 2018"),
     ] = "stepwise"
-    hidden: Annotated[int, pydantic.Field(ge=1, le=4096, description="units of its layers")] = 32
+    hidden: Annotated[int, pydantic.Field(ge=2, le=4096, description="units of its layers")] = 32
     groups: Annotated[int, pydantic.Field(ge=1, le=4096, description="hierarchical: that the grouper may make")] = 32
     table: Annotated[float, pydantic.Field(ge=0, description="stepwise: weight of the table of logits; 0: none")] = 1.0
     joined: Annotated[
@@ -86,6 +86,12 @@ class SearchSettings(pydantic.BaseModel, extra="forbid", frozen=True):
         float, pydantic.Field(ge=0, description="nats of a decision below which a round has made up its mind")
     ] = 0.003
     seed: Annotated[int, pydantic.Field(ge=0, lt=2**31)] = 0
+
+    @pydantic.model_validator(mode="after")
+    def _no_penalties(self) -> SearchSettings:
+        if self.learning.penalties:
+            raise ValueError(f"learning.penalties: placers compute none, got {', '.join(self.learning.penalties)}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,10 @@ class Settled:
         self.trainer: Reinforce | None = None
 
     def __call__(self, step: int, metrics: dict[str, float]) -> None:
-        settled = metrics["entropy"] < self._least or metrics.get("median_ms") == metrics["best_ms"]
+        median = metrics.get("median_ms")
+        settled = metrics["entropy"] < self._least or (
+            median is not None and bool(coarse(median) == coarse(metrics["best_ms"]))
+        )
         self.low = self.low + 1 if settled else 0
         assert self.trainer is not None
         if self.low >= DECIDED or self._is_spent():
@@ -197,6 +206,7 @@ class Search:
         self._fewer: Problem | None = None
         self._stop = False
         self._updating = 0.0
+        self._policy(0)  # one that cannot be made is said before there is a folder
         if folder is not None:
             values = {**settings.model_dump(mode="json"), "problem": dict(manifest or {})}
             begin_folder(folder, {"stage": "placement", "settings": values}, resume=resume)
@@ -245,8 +255,7 @@ class Search:
 
     def _run_round(self, number: int) -> bool:
         settings = self.settings
-        seed = game_seed(settings.seed, number) >> 33
-        policy = make_policy(self._problem_of(number), settings.policy, seed, number)
+        policy, seed = self._policy(number)
         source = PlacementSource(
             self.problem, policy, settings.reward, costs=self._costs, cached=self._costs is not None, seed=seed
         )
@@ -278,6 +287,11 @@ class Search:
             data = json.dumps(rows).encode()
             write_atomically(self._folder / ROUNDS, data, PlacementError)
         return True
+
+    def _policy(self, number: int) -> tuple[Any, int]:
+        """Of a round, with its seed."""
+        seed = game_seed(self.settings.seed, number) >> 33
+        return make_policy(self._problem_of(number), self.settings.policy, seed, number), seed
 
     def _problem_of(self, number: int) -> Problem:
         """What the policy of a round places: the problem, or the same operations in fewer groups."""

@@ -84,7 +84,8 @@ class _Scratch(NamedTuple):
     event_tasks: Ints
     held: Floats  # [D]
     counts: Ints  # [D]: readers of one output, on each device
-    touched: Ints  # queues that may start something
+    touched: Ints  # [3 D]: queues that may start something, each once
+    marked: NDArray[np.bool_]  # [3 D]: which are there
 
 
 def new_trace(operations: int, devices: int) -> Trace:
@@ -113,7 +114,8 @@ def new_scratch(operations: int, devices: int) -> _Scratch:
         np.zeros(queues + operations, np.int64),
         np.zeros(devices),
         np.zeros(devices, np.int64),
-        np.zeros(6 * operations + queues, np.int64),
+        np.zeros(queues, np.int64),
+        np.zeros(queues, np.bool_),
     )
 
 
@@ -184,8 +186,8 @@ def simulate(placement: Ints, t: Tables, s: _Scratch, trace: Trace) -> float:
     times, out_ms, in_ms, keys, activations, blocks = t.times, t.out_ms, t.in_ms, t.keys, t.activations, t.blocks
     first_reader, readers, first_source, sources = t.first_reader, t.readers, t.first_source, t.sources
     delay_ms, fifo = t.delay_ms, t.fifo
-    pending, copies, busy, sizes, held, counts, touched = (
-        s.pending, s.copies, s.busy, s.sizes, s.held, s.counts, s.touched,
+    pending, copies, busy, sizes, held, counts, touched, marked = (
+        s.pending, s.copies, s.busy, s.sizes, s.held, s.counts, s.touched, s.marked,
     )  # fmt: skip
     queue_keys, queue_tasks, event_times, event_tasks = s.queue_keys, s.queue_tasks, s.event_times, s.event_tasks
     starts, ends, out_starts, out_ends = trace.starts, trace.ends, trace.out_starts, trace.out_ends
@@ -193,12 +195,17 @@ def simulate(placement: Ints, t: Tables, s: _Scratch, trace: Trace) -> float:
     most = _most(n)
     count = np.zeros(2, np.int64)  # events; queues touched
 
+    def touch(queue: int) -> None:
+        if not marked[queue]:
+            marked[queue] = True
+            touched[count[1]] = queue
+            count[1] += 1
+
     def enqueue(queue: int, key: float, task: int) -> None:
         _push(queue_keys, queue_tasks, queue * most, sizes[queue], key, task)
         sizes[queue] += 1
         if not busy[queue]:
-            touched[count[1]] = queue
-            count[1] += 1
+            touch(queue)
 
     def hold(op: int, device: int) -> None:
         held[device] += activations[op]
@@ -247,6 +254,7 @@ def simulate(placement: Ints, t: Tables, s: _Scratch, trace: Trace) -> float:
             distribute(op, now)
 
     busy[:] = False
+    marked[:] = False
     sizes[:] = 0
     held[:] = 0.0
     for op in range(n):
@@ -263,6 +271,7 @@ def simulate(placement: Ints, t: Tables, s: _Scratch, trace: Trace) -> float:
     while True:
         for k in range(count[1]):
             queue = touched[k]
+            marked[queue] = False
             if sizes[queue] == 0 or busy[queue]:
                 continue
             task = _pop(queue_keys, queue_tasks, queue * most, sizes[queue])
@@ -327,8 +336,7 @@ def simulate(placement: Ints, t: Tables, s: _Scratch, trace: Trace) -> float:
                 distribute(task - 2 * n - n * devices, now)
             if queue >= 0:
                 busy[queue] = False
-                touched[count[1]] = queue
-                count[1] += 1
+                touch(queue)
     return now
 
 

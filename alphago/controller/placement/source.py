@@ -52,6 +52,14 @@ class Placer(Sequencer, Protocol):
         """Sequences int64 [B, T] as placements of operations, int64 [B, N]."""
 
 
+def coarse(ms: Any) -> Floats:
+    """Times to 12 digits: the same ones, added up in another order, differ in the last of their 16, and ranks would tell them
+    apart."""
+    mantissa, exponent = np.frexp(np.asarray(ms, dtype=np.float64))
+    found: Floats = np.ldexp(np.round(mantissa * 2.0**40) * 2.0**-40, exponent)
+    return found
+
+
 @dataclass(frozen=True)
 class Step:
     """A placement that was better than all before it."""
@@ -123,7 +131,8 @@ class PlacementSource:
     def _taken(self, placements: Ints) -> tuple[Floats, Any]:
         costs = self._costs(placements)
         ms = np.where(costs.fits, costs.ms, np.inf)
-        for row in np.flatnonzero(ms < np.minimum.accumulate(np.concatenate([[self.best_ms], ms[:-1]]))).tolist():
+        near = coarse(np.concatenate([[self.best_ms], ms]))  # a new best is not one that was added up in another order
+        for row in np.flatnonzero(near[1:] < np.minimum.accumulate(near[:-1])).tolist():
             self.best, self.best_ms = placements[row].copy(), float(ms[row])
             self.steps.append(Step(self.placements + row + 1, self.best_ms))
         self.placements += len(placements)
@@ -131,7 +140,7 @@ class PlacementSource:
         return costs.ms, costs.fits
 
     def _rewards(self, ms: Floats, fits: Any) -> Floats:
-        counted = np.where(fits, ms, self.failing_ms)
+        counted = coarse(np.where(fits, ms, self.failing_ms))
         if self.settings.kind == "sqrt":
             return -np.sqrt(counted)
         return -np.log(np.maximum(counted, 1e-9)) if self.settings.kind == "log" else -counted

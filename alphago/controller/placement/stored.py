@@ -12,7 +12,7 @@ import numpy as np
 
 from alphago.controller.placement.corpus import read_graph, read_json
 from alphago.controller.placement.graph import Device, Graph, Link, Machine, PlacementError
-from alphago.controller.placement.problem import Problem
+from alphago.controller.placement.problem import OBJECTIVES, QUEUES, Problem
 from alphago.files import write_atomically
 
 FORMAT: Final = "alphago-placement-problem-1"
@@ -86,8 +86,11 @@ def read_problem(path: Path) -> Problem:
         )
         machine = Machine(tuple(_device(row) for row in m["devices"]), float(m["delay_ms"]), str(m["name"]))
         groups = np.array(values["groups"], dtype=np.int64)
+        for name, known in (("objective", OBJECTIVES), ("queue", QUEUES)):
+            if values[name] not in known:
+                raise PlacementError(f"{path}: {name} {values[name]!r}: {', '.join(known)}")
         return Problem(graph, machine, values["objective"], groups, values["queue"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, PlacementError):
             raise
         raise PlacementError(f"{path}: damaged: {type(error).__name__}: {error}") from None
