@@ -96,7 +96,7 @@ def optimise(
     tracer: TracerOption = None,
     training: TrainingOption = False,
     groups: GroupsOption = None,
-    queue: QueueOption = "longest",
+    queue: QueueOption = None,
     calibrate: CalibrateOption = True,
     expert: ExpertOption = None,
     tensorboard: TensorboardOption = True,
@@ -116,20 +116,8 @@ def optimise(
     from alphago.controller.placement.stored import write_problem
 
     asked = Asked(
-        model,
-        devices,
-        objective,
-        processors,
-        memory,
-        machine,
-        batch,
-        tracer,
-        training,
-        groups,
-        queue,
-        calibrate,
-        expert,
-    )
+        model, devices, objective, processors, memory, machine, batch, tracer, training, groups, queue, calibrate, expert
+    )  # fmt: skip
     if reward not in ("simulated", "measured"):
         raise PlacementError(f"--reward {reward!r}: simulated or measured")
     if measured or reward == "measured":
@@ -168,6 +156,7 @@ def optimise(
             if not done:
                 screen.say("stopped; go on with the same command and --resume")
                 raise KeyboardInterrupt
+        _keep(search, task, folder)  # what follows may fail, or be stopped
         rows = _rows(search, task, baselines)
         bound_ms = _bound(problem, solver_seconds)
         timed = _timed(task, rows) if measured else []
@@ -195,7 +184,7 @@ def compare(
     tracer: TracerOption = None,
     training: TrainingOption = False,
     groups: GroupsOption = None,
-    queue: QueueOption = "longest",
+    queue: QueueOption = None,
     calibrate: CalibrateOption = True,
     expert: ExpertOption = None,
     as_json: JsonOption = False,
@@ -205,20 +194,8 @@ def compare(
     from alphago.controller.placement.compare import baselines
 
     asked = Asked(
-        model,
-        devices,
-        objective,
-        processors,
-        memory,
-        machine,
-        batch,
-        tracer,
-        training,
-        groups,
-        queue,
-        calibrate,
-        expert,
-    )
+        model, devices, objective, processors, memory, machine, batch, tracer, training, groups, queue, calibrate, expert
+    )  # fmt: skip
     task = make_task(asked)
     rows = list(baselines(task.problem, placements=placements, seed=seed, expert=task.expert))
     bound_ms = _bound(task.problem, _seconds(bound))
@@ -243,7 +220,7 @@ def show(
     tracer: TracerOption = None,
     training: TrainingOption = False,
     groups: GroupsOption = None,
-    queue: QueueOption = "longest",
+    queue: QueueOption = None,
     calibrate: CalibrateOption = True,
 ) -> None:
     """Describe a graph and its machine: operations, work, memory, what cannot be beaten."""
@@ -420,6 +397,36 @@ def _timed(task: Task, rows: list[Row]) -> Any:
         )
 
 
+def _facts(search: Search, problem: Problem) -> dict[str, Any]:
+    found = search.found
+    return {
+        "objective": problem.objective,
+        "ms": found.ms if math.isfinite(found.ms) else None,
+        "placements": found.placements,
+        "failed": found.failed,
+        "rounds": found.rounds,
+        "seconds": round(found.seconds, 1),
+    }
+
+
+def _keep(search: Search, task: Task, folder: Path) -> None:
+    """Write the placement and its picture. Raises PlacementError: nothing fits; how much was tried is written down."""
+    from alphago.commands.place_table import write_json
+    from alphago.controller.placement.corpus import write_placement
+    from alphago.controller.placement.gantt import plot_timeline
+    from alphago.controller.placement.graph import PlacementError
+
+    found, problem = search.found, task.problem
+    facts = _facts(search, problem)
+    if found.placement is None:
+        write_json(folder / "comparison.json", {**facts, "rows": []})
+        raise PlacementError(
+            f"none of {found.placements:,} placements fits in memory: a larger --budget, more --devices or more --memory"
+        )
+    write_placement(folder / "placement.json", problem.graph, problem.machine, found.placement, facts)
+    plot_timeline(problem, found.placement, folder / "timeline.png")
+
+
 def _finish(
     search: Search, task: Task, folder: Path, rows: list[Row], bound_ms: float | None, timed: Any, as_json: bool
 ) -> None:
@@ -431,33 +438,16 @@ def _finish(
         verdict,
         write_json,
     )
-    from alphago.controller.placement.corpus import write_placement
-    from alphago.controller.placement.gantt import plot_timeline
-    from alphago.controller.placement.graph import PlacementError
 
     found, problem = search.found, task.problem
-    if found.placement is None:
-        raise PlacementError(
-            f"none of {found.placements:,} placements fits in memory: a larger --budget, more --devices or more --memory"
-        )
     ours = rows[0]
-    facts: dict[str, Any] = {
-        "objective": problem.objective,
-        "ms": found.ms,
-        "bound_ms": bound_ms,
-        "placements": found.placements,
-        "failed": found.failed,
-        "rounds": found.rounds,
-        "seconds": round(found.seconds, 1),
-    }
-    write_placement(folder / "placement.json", problem.graph, problem.machine, found.placement, facts)
-    plot_timeline(problem, found.placement, folder / "timeline.png")
     best = min(row.ms for row in rows)
     values = {
-        **facts,
+        **_facts(search, problem),
+        "bound_ms": bound_ms,
         "rows": [row_values(row) for row in rows],
         "steps": [[step.placements, step.ms] for step in found.steps],
-        "against_best": ours.ms / best,
+        "against_best": ours.ms / best if best > 0 else 1.0,
         "measured": measured_values(timed),
     }
     write_json(folder / "comparison.json", values)

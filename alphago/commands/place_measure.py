@@ -27,6 +27,9 @@ from alphago.commands.place_problem import (
 )
 from alphago.commands.train_options import JsonOption
 
+_TRIES = 1000
+"""Random placements for each that is wanted, after which memory is taken to be too little."""
+
 if TYPE_CHECKING:
     from alphago.controller.placement.capture import Captured
     from alphago.controller.placement.graph import Ints
@@ -56,7 +59,7 @@ def measure(
     tracer: TracerOption = None,
     memory: MemoryOption = None,
     groups: GroupsOption = None,
-    queue: QueueOption = "longest",
+    queue: QueueOption = None,
     calibrate: CalibrateOption = True,
     out: OutFile = None,
     as_json: JsonOption = False,
@@ -108,7 +111,7 @@ def validate(
     tracer: TracerOption = None,
     memory: MemoryOption = None,
     groups: GroupsOption = None,
-    queue: QueueOption = "longest",
+    queue: QueueOption = None,
     calibrate: CalibrateOption = True,
     out: OutFile = None,
     as_json: JsonOption = False,
@@ -154,15 +157,27 @@ def names_of(paths: list[Path]) -> dict[str, Path]:
 
 
 def varied(problem: Problem, count: int, seed: int) -> Ints:
-    """Placements of operations [count, N] of every sort: from long runs on one device to every group anywhere; rules among them."""
+    """Placements of operations [count, N] of every sort: from long runs on one device to every group anywhere; rules among them.
+
+    Raises:
+        PlacementError: next to nothing fits.
+    """
     import numpy as np
 
     from alphago.controller.placement import heuristics
+    from alphago.controller.placement.graph import PlacementError
 
     random = np.random.default_rng(seed)
-    rows = [heuristics.alone(problem), heuristics.heft(problem), heuristics.earliest_first(problem)][:count]
+    rules = [heuristics.alone(problem), heuristics.heft(problem), heuristics.earliest_first(problem)]
+    rows = [row for row in rules if problem.costs(row[None]).fits[0]][:count]
     options = [np.flatnonzero(row) for row in problem.allowed]
+    tried = 0
     while len(rows) < count:
+        tried += 1
+        if tried > _TRIES * count:
+            raise PlacementError(
+                f"of {tried - 1:,} placements drawn at random, {len(rows)} fit into memory with the rules: give more --memory"
+            )
         stay = 1 - 10 ** random.uniform(-2.5, 0)  # the chance that a group goes where the one before it went
         row = np.zeros(problem.groups, dtype=np.int64)
         before = -1

@@ -66,7 +66,7 @@ def print_table(
         table.add_row(
             "bound",
             f"{bound_ms:.4g}",
-            f"{bound_ms / best:.3f}x" if math.isfinite(best) else "",
+            f"{bound_ms / best:.3f}x" if math.isfinite(best) and best > 0 else "",
             *([""] * (len(table.columns) - 3)),
         )
     console = Console(width=None if Console().is_terminal else 140)
