@@ -163,7 +163,10 @@ def test_an_lstms_biases_are_a_factorised_controller() -> None:
 
 
 def test_links_are_decided_by_what_was_held_of_both_ends() -> None:
-    """The reward is for feeding a layer from those with its own kernel: attention learns to compare two ends."""
+    """The reward is for feeding a layer from those with its own kernel: attention learns to compare two ends.
+
+    The entropy bonus keeps the kernels at chance: nothing but looking at both ends gets more than half of the reward.
+    """
     space = Space(Repeat(Group(kernel=Choice(1, 3), inputs=Links()), 3))
 
     def evaluate(choices: tuple[int, ...], _context: int, _seed: int) -> Reward:
@@ -177,12 +180,40 @@ def test_links_are_decided_by_what_was_held_of_both_ends() -> None:
 
     controller = LstmController(space, seed=2)
     source = SequenceSource(evaluate, seed=2)
-    trainer = Reinforce(controller, source, published("lstm", 32).settings.model_copy(update={"entropy": 0.3}))
+    trainer = Reinforce(controller, source, published("lstm", 32).settings.model_copy(update={"entropy": 0.6}))
     first = np.mean([trainer.step()["return"] for _ in range(5)])
-    for _ in range(250):
+    for _ in range(350):
         trainer.step()
     last = np.mean([trainer.step()["return"] for _ in range(5)])
-    assert first < 0.65 and last > 0.85
+    chosen, _ = controller.sample(500, torch.Generator().manual_seed(1))
+    linked: dict[bool, list[bool]] = {False: [], True: []}
+    for row in chosen.tolist():
+        layers = space.value(row)
+        for number, layer in enumerate(layers):
+            for one in range(number):
+                linked[layers[one]["kernel"] == layer["kernel"]].append(one in layer["inputs"])
+    assert min(map(len, linked.values())) > 300  # the kernels vary
+    assert np.mean(linked[True]) - np.mean(linked[False]) > 0.6
+    assert first < 0.65 and last > 0.8
+
+
+def test_a_link_depends_on_all_that_was_decided_before_it() -> None:
+    """On what its own layer has, on what the other end has, and on the links beside it; not on a layer's choice that comes later."""
+    space = Space(Repeat(Group(kernel=Choice(1, 3), inputs=Links(), units=Choice(8, 16)), 3))
+    controller = LstmController(space, scale=1.0, seed=4)
+    names = [decision.name for decision in space.decisions]
+    turn = names.index("2.inputs.1")
+
+    def likelihood(**change: int) -> float:
+        choices = [0] * len(names)
+        for name, value in change.items():
+            choices[names.index(name.replace("__", "."))] = value
+        return float(controller.evaluate(batch_of([choices]).batch()).log_probs.detach()[turn])
+
+    plain = likelihood()
+    for name in ("2__kernel", "1__kernel", "1__units", "0__kernel", "2__inputs__0", "1__inputs__0"):
+        assert abs(likelihood(**{f"{name}": 1}) - plain) > 1e-4, name
+    assert likelihood(**{"2__units": 1}) == plain
 
 
 # --- strategies ---------------------------------------------------------------------------------------------------------

@@ -104,8 +104,8 @@ def test_constraints_mask_what_breaks_them() -> None:
 def test_links_between_repetitions() -> None:
     space = Space(Repeat(Group(kernel=Choice(1, 3), inputs=Links()), 2, 3))
     assert [(d.name, d.link) for d in space.decisions] == [
-        ("count", None), ("0.kernel", None), ("1.kernel", None), ("1.inputs.0", (2, 1)),
-        ("2.kernel", None), ("2.inputs.0", (4, 1)), ("2.inputs.1", (4, 2)),
+        ("count", None), ("0.kernel", None), ("1.kernel", None), ("1.inputs.0", (3, 2)),
+        ("2.kernel", None), ("2.inputs.0", (5, 2)), ("2.inputs.1", (6, 4)),
     ]  # fmt: skip
     assert space.value((1, 0, 1, 1, 0, 0, 1)) == [
         {"kernel": 1, "inputs": []},

@@ -109,8 +109,9 @@ class FactorisedController(_Controller):
 class LstmController(_Controller):
     """An LSTM whose input is the embedding of the last choice: each decision sees all those before it.
 
-    A link between two repetitions of a part is decided by attention between what the LSTM held at their beginnings:
-    P(yes) = sigmoid(v tanh(W h_source + W' h_target)) (Zoph and Le 2016, section 3.3).
+    A link between two repetitions of a part is decided by attention between what the LSTM holds now, with all that is decided of
+    the one that it feeds, and what it held when all was decided of the one that it comes from:
+    P(yes) = sigmoid(v tanh(W h_source + W' h_target) + bias) (Zoph and Le 2016, section 3.3; the bias is ours).
 
     Args:
         hidden: units.
@@ -175,7 +176,8 @@ class LstmController(_Controller):
                 held[target], self.link_target, contexts
             )
             yes = self._times(torch.tanh(both), self.link_out, contexts)
-            logits = torch.cat([torch.zeros_like(yes), yes, logits[:, 2:]], dim=1)
+            own = torch.cat([torch.zeros_like(yes), yes], dim=1) + self._bias_rate * self.head_bias[contexts, turn, :2]
+            logits = torch.cat([own, logits[:, 2:]], dim=1)
         return logits, (h, c, held)
 
     def _times(self, x: Tensor, weights: Tensor, contexts: Tensor) -> Tensor:

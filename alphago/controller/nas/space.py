@@ -102,7 +102,8 @@ class Decision:
     needs: tuple[tuple[int, int], ...] = ()
     """(decision, least option): it matters only where these earlier decisions chose at least so."""
     link: tuple[int, int] | None = None
-    """Of a link: the first decisions of the repetition that it feeds, and of the one that it comes from."""
+    """Of a link: two decisions before which all is decided of its ends - itself, with what its repetition has so far, and the first
+    one after the repetition that it comes from."""
 
 
 @dataclass(frozen=True)
@@ -261,8 +262,8 @@ def _compile(
     elif isinstance(node, Links):
         if anchors is None or anchors[-1] == len(out):
             raise SpaceError(f"{name or 'the space'}: links belong into a repeated part, after a decision of it")
-        for source, start in enumerate(anchors[:-1]):
-            out.append(Decision(inside(str(source)), (False, True), needs, (anchors[-1], start)))
+        for source, after in enumerate(anchors[1:]):
+            out.append(Decision(inside(str(source)), (False, True), needs, (len(out), after)))
     else:
         least, most = node.least, node.least if node.most is None else node.most
         if not 0 <= least <= most or most < 1:
