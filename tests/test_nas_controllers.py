@@ -198,7 +198,7 @@ def test_links_are_decided_by_what_was_held_of_both_ends() -> None:
 
 
 def test_a_link_depends_on_all_that_was_decided_before_it() -> None:
-    """On what its own layer has, on what the other end has, and on the links beside it; not on a layer's choice that comes later."""
+    """On what its own layer has, what the other end has, and the links beside it; not on a choice of its layer that comes later."""
     space = Space(Repeat(Group(kernel=Choice(1, 3), inputs=Links(), units=Choice(8, 16)), 3))
     controller = LstmController(space, scale=1.0, seed=4)
     names = [decision.name for decision in space.decisions]
@@ -351,6 +351,11 @@ def test_tables_are_read_and_incomplete_ones_named(tmp_path: Path) -> None:
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(path.read_bytes())[:2000])
     with pytest.raises(TableError, match="cannot be read"):
         load_table(tmp_path / "cut.csv.gz")
+    damaged = bytearray(gzip.compress(path.read_bytes()))
+    damaged[1000:1010] = bytes(10)
+    (tmp_path / "damaged.csv.gz").write_bytes(damaged)
+    with pytest.raises(TableError, match=r"damaged\.csv\.gz"):
+        load_table(tmp_path / "damaged.csv.gz")
 
 
 def test_runs_pay_for_what_they_see_and_nothing_more() -> None:

@@ -6,10 +6,12 @@ import itertools
 import json
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydantic
 import pytest
 import torch
 from hypothesis import given, settings
@@ -37,6 +39,7 @@ from alphago.controller.go.supernet import SharedWeights, Supernet
 from alphago.controller.nas.objective import Budget, Limit, ObjectiveError
 from alphago.controller.nas.runs import SearchSettings, begin_search
 from alphago.controller.nas.space import SpaceError
+from alphago.data.games import GameDataError
 from alphago.nets.architecture import Residual
 from alphago.nets.modules import build, multiply_adds
 from alphago.train.optim import TrainingError
@@ -351,6 +354,31 @@ def test_anchors_are_spread_over_their_cost() -> None:
     narrow = {name: (getattr(BASE, name),) for name in TINY}
     with pytest.raises(SpaceError, match="6 anchors are asked for"):
         choose_anchors(tiny(options=narrow))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kernel": (3, 7)}, "options.kernel: 7"),
+        ({"blocks": (2, 100_000)}, "options.blocks: 100000"),
+        ({"channels": ("a",)}, "options.channels: 'a'"),
+        ({"blocks": ()}, "options.blocks needs values"),
+        ({"blocks": (2, 2)}, "options.blocks needs values, each once"),
+    ],
+)
+def test_options_that_no_network_has_are_named(options: dict[str, Any], message: str) -> None:
+    values = {**tiny().model_dump(), "options": options}
+    with pytest.raises(pydantic.ValidationError, match=re.escape(message)):
+        GoNasSettings.model_validate(values)
+
+
+def test_anchors_without_games_leave_no_folder(tmp_path: Path) -> None:
+    one = tiny()
+    data = one.full.data.model_copy(update={"stores": (str(tmp_path / "nowhere.parquet"),)})
+    lost = one.model_copy(update={"full": one.full.model_copy(update={"data": data})})
+    with pytest.raises(GameDataError, match="nowhere"):
+        begin_anchors(tmp_path / "run", lost, resume=False)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture(scope="module")

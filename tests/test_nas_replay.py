@@ -217,3 +217,13 @@ def test_the_lstm_multiplies_replicas_in_turn_as_it_does_any() -> None:
     assert torch.allclose(controller._times(x, weights, contexts), wanted, atol=1e-5)
     order = torch.tensor([3, 0, 5, 1, 4, 2])
     assert torch.allclose(controller._times(x[order], weights, contexts[order]), wanted[order], atol=1e-5)
+
+
+def test_rewards_that_are_all_one_are_worth_nothing_more() -> None:
+    """Up to the rounding of a mean that forgets: a reward is above those before it or it is not."""
+    spread = Spread(0.9)
+    spread.take(0.3)
+    for _ in range(1000):
+        spread.take(0.7)
+    assert spread.standardised(0.7) == 0.0
+    assert spread.standardised(0.8) > 0.5 and spread.standardised(0.6) < -0.5

@@ -15,7 +15,8 @@ from alphago.controller.nas.objective import Budget, Limit, Measured
 from alphago.controller.nas.problems import TableProblem
 from alphago.controller.nas.search import JOURNAL, Progress, Search, SearchError
 from alphago.controller.nas.space import Choice, Choices, Group, Space
-from alphago.controller.nas.strategies import make_strategy
+from alphago.controller.nas.strategies import Evolution, make_strategy
+from alphago.train.sources import Reward
 
 TABLE = synthetic_table()
 
@@ -185,3 +186,44 @@ def test_a_learner_finds_more_than_chance() -> None:
             found.setdefault(name, []).append(search.progress.best.measured.value)
     assert np.mean(found["reinforce"]) > np.mean(found["random"])
     assert max(found["reinforce"]) <= TABLE[REWARD].max()
+
+
+def test_what_fails_is_worth_what_the_worst_is_worth() -> None:
+    """Under a limit, too, where what breaks it is worth less than its value; and it has no children."""
+
+    class Some:
+        space = Space(Group(a=Choice(*range(10))))
+        hinge = 1.0
+
+        def key(self, choices: Choices) -> str:
+            return str(choices)
+
+        def measure(self, choices: Choices, seed: int) -> Measured:
+            return Measured(0.5, latency_ms=4.0, valid=choices[0] % 2 == 0)
+
+        def describe(self, choices: Choices) -> dict[str, Any]:
+            return {}
+
+    told: list[float] = []
+
+    class Watched(Evolution):
+        def tell(self, rewards: Any) -> dict[str, float]:
+            told.extend(reward.value for reward in rewards)
+            assert all(
+                reward.invalid == (choices[0] % 2 == 1) for choices, reward in zip(self._asked, rewards, strict=True)
+            )
+            return super().tell(rewards)
+
+    evolution = Watched(Some.space, seed=1, population=4, sample=4)
+    search = Search(Some(), evolution, Budget(evaluations=9), limit=Limit(2.0, 1.0))
+    with pytest.raises(SearchError, match="none of 9 answers keeps the limit of 2 ms; the fastest takes 4 ms"):
+        search.run()
+    first_valid = next(i for i, value in enumerate(told) if value == -0.5)
+    assert set(told[first_valid:]) == {-0.5} and set(told[:first_valid]) <= {0.0}
+    assert search.progress.failures == sum(one.choices[0] % 2 for one in search.progress.tried) > 0
+    dead = Watched(Some.space, seed=1, population=2, sample=2)
+    dead._asked = [(3,), (4,)]
+    Evolution.tell(dead, [Reward(9.0, invalid=True), Reward(-1.0)])
+    parents = {dead._child() for _ in range(30)}
+    assert all(child != (4,) for child in parents)  # children differ from their parent, the valid one
+    assert (3,) in parents

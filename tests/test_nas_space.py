@@ -123,6 +123,8 @@ def test_spaces_with_nothing_in_them() -> None:
         Space(Group())
     with pytest.raises(SpaceError, match=r"part\.kernel: a choice without options"):
         Space(Group(part=Group(kernel=Choice())))
+    with pytest.raises(SpaceError, match=r"two decisions are called a\.is_there"):
+        Space(Group(a=Maybe(Maybe(Choice(1, 2)))))
     with pytest.raises(SpaceError, match="part: cannot repeat 3 to 2 times"):
         Space(Group(part=Repeat(Choice(1), 3, 2)))
     impossible = Space(Choice(1, 2), (Constraint("be odd and even", lambda found: False),))

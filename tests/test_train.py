@@ -336,6 +336,11 @@ def test_what_refuses_to_begin(store: Path, tmp_path: Path) -> None:
     (tmp_path / "full" / "thesis.txt").write_text("")
     with pytest.raises(TrainingError, match="is not empty and holds no run"):
         begin(tmp_path / "full", task, resume=False)
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / ".run.json.123.tmp").write_text("{")  # by a process that was killed as it began
+    begin(tmp_path / "killed", task, resume=False)
+    more = settings.model_copy(update={"training": settings.training.model_copy(update={"checkpoint_minutes": 9.0})})
+    begin(run, prepare(more, run, HERE), resume=True)  # how often a run is saved changes nothing
     with pytest.raises(TrainingError, match="holds 5x5 games; the network plays 9 to 9"):
         prepare(settings.model_copy(update={"network": AlphaGoPolicy(size=9, layers=2, channels=4)}), run, HERE)
     with pytest.raises(TrainingError, match="cannot be divided among 3 processes"):

@@ -41,7 +41,8 @@ def begin_folder(run: Path, manifest: Mapping[str, Any], *, resume: bool) -> Non
         if not resume:
             raise TrainingError(f"{run} holds a run already: add --resume to go on with it, or choose another --out")
         check_same(path, wanted)
-    elif run.exists() and any(run.iterdir()):
+    elif run.exists() and any(not entry.name.startswith(f".{MANIFEST}") for entry in run.iterdir()):
+        # a file of that name is what a process left that was killed while it wrote the manifest
         raise TrainingError(f"{run} is not empty and holds no run ({MANIFEST}): choose another --out")
     else:
         make_directory(run, TrainingError)

@@ -30,7 +30,7 @@ from alphago.arena.stats import PairResults, elo_of
 from alphago.arena.summary import Summary
 from alphago.controller.go.elo import Judged, judge
 from alphago.controller.go.latency import Latencies, machine
-from alphago.controller.go.learning import FEATURES
+from alphago.controller.go.learning import FEATURES, positions_of
 from alphago.controller.go.networks import architecture_of, multiply_adds_of
 from alphago.controller.go.settings import GoNasSettings
 from alphago.controller.nas.space import SpaceError
@@ -92,15 +92,11 @@ def _mflop(architecture: Residual, size: int) -> float:
 
 def begin_anchors(folder: Path, settings: GoNasSettings, *, resume: bool) -> list[Anchor]:
     """Make the folder, or find that the one that is there is of these settings, but for how many games are played: more may be
-    asked for later. Raises TrainingError, SpaceError."""
+    asked for later. Raises TrainingError, SpaceError, GameDataError."""
     anchors = choose_anchors(settings)
-    begin_folder(folder, {"stage": STAGE, "settings": of_networks(settings)}, resume=resume)
+    positions_of(settings)  # what is wrong with the games is said before there is a folder
+    begin_folder(folder, {"stage": STAGE, "settings": settings.of_networks()}, resume=resume)
     return anchors
-
-
-def of_networks(settings: GoNasSettings) -> dict[str, Any]:
-    """What the networks of a folder depend on: all settings but how many games are played."""
-    return settings.model_dump(mode="json", exclude={"anchors": {"games", "neighbours", "doubling_games"}})
 
 
 # --- training ---------------------------------------------------------------------------------------------------------------

@@ -35,6 +35,9 @@ class GoProblem:
         device: of short training.
     """
 
+    hinge = 400.0
+    """See `alphago.controller.nas.objective.HINGE`: values are Elo."""
+
     def __init__(self, chosen: Chosen, folder: Path | None = None, device: str = "cpu") -> None:
         self.chosen, self._device = chosen, device
         self.settings = chosen.anchors.settings

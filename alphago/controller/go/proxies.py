@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from alphago.controller.go.anchors import HAND_MADE, Anchors, of_networks, read_anchors
+from alphago.controller.go.anchors import HAND_MADE, Anchors, read_anchors
 from alphago.controller.go.elo import EloError, Judged, judge
 from alphago.controller.go.learning import FEATURES, learn_briefly
 from alphago.controller.go.networks import multiply_adds_of
@@ -261,7 +261,7 @@ def _networks_of(anchors: Anchors) -> str:
     """16 hexadecimal digits that stand for the anchors' networks and what they learned from, not for their games: there may be
     more of them one day, and what proxies measure stays what it is."""
     networks = [[row["name"], row["hash"]] for row in anchors.networks]
-    return hashlib.sha256(json.dumps([of_networks(anchors.settings), networks]).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([anchors.settings.of_networks(), networks]).encode()).hexdigest()[:16]
 
 
 def digest(path: Path) -> str:

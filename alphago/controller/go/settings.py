@@ -84,7 +84,19 @@ class GoNasSettings(pydantic.BaseModel, extra="forbid", frozen=True):
         for name in self.options:
             if name not in OPTIONS:
                 raise ValueError(f"options.{name} is no decision of the space; there are {', '.join(OPTIONS)}")
+        for name, values in self.options.items():
+            if not values or len(set(values)) < len(values):
+                raise ValueError(f"options.{name} needs values, each once, got {list(values)}")
+            for value in values:
+                try:
+                    Residual.model_validate({**self.reference.model_dump(), name: value})
+                except pydantic.ValidationError as error:
+                    raise ValueError(f"options.{name}: {value!r}: {error.errors()[0]['msg'].lower()}") from None
         return self
+
+    def of_networks(self) -> dict[str, Any]:
+        """What networks that are trained depend on: all but how many games are played."""
+        return self.model_dump(mode="json", exclude={"anchors": {"games", "neighbours", "doubling_games"}})
 
     @property
     def reference(self) -> Residual:

@@ -132,7 +132,7 @@ class Supernet:
         self.folder, self.settings = folder, settings
         self.space = settings.space()
         self.positions: Positions = positions_of(settings)
-        wanted = {"stage": STAGE, "settings": settings.model_dump(mode="json"), "games": self.positions.digest}
+        wanted = {"stage": STAGE, "settings": settings.of_networks(), "games": self.positions.digest}
         begin_folder(folder, wanted, resume=resume)
         self.device = torch.device(device)
         self._bf16 = learns_in_bf16(settings.full.training.precision, self.device)

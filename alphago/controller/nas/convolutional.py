@@ -175,6 +175,9 @@ def accuracy(child: nn.Module, images: Tensor, classes: Tensor) -> float:
 class ConvProblem:
     """The value is the cube of the best validation accuracy of the last epochs; the cost is the time that training took."""
 
+    hinge = 0.5
+    """See `alphago.controller.nas.objective.HINGE`: values are 0 to 1 here."""
+
     def __init__(self, layers: int = LAYERS, *, epochs: int = EPOCHS) -> None:
         self.space = space(layers)
         self._epochs = epochs

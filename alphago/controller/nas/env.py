@@ -100,8 +100,8 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.int64], np.int64]):
         choices = tuple(self._chosen)
         found = self.problem.measure(choices, int(self.np_random.integers(2**31)))
         info = self._info() | {"architecture": self.problem.space.value(choices), "value": found.value}
-        info |= {"seconds": found.seconds, "latency_ms": found.latency_ms}
-        return self._observation(), float(found.value), True, False, info
+        info |= {"seconds": found.seconds, "latency_ms": found.latency_ms, "invalid": not found.valid}
+        return self._observation(), float(found.value) if found.valid else self._illegal_reward, True, False, info
 
     def render(self) -> str | None:
         """What is decided so far: returned under "ansi", printed under "human"."""

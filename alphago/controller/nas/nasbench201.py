@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import io
 import itertools
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -115,7 +116,7 @@ def load_table(path: Path) -> Table:
                     data[column, place] = _number(row[name], path, line, name)
     except OSError as error:
         raise TableError(f"{path}: {error.strerror or error}") from None
-    except (UnicodeDecodeError, EOFError, csv.Error) as error:
+    except (UnicodeDecodeError, EOFError, csv.Error, zlib.error) as error:
         raise TableError(f"{path}: cannot be read: {error}") from None
     if not seen.all():
         first = cell_of(list(all_choices())[int(np.argmin(seen))])

@@ -56,6 +56,10 @@ class Timed(Protocol):
         """Milliseconds; the same for the same choices, whenever it is asked."""
 
 
+HINGE: Final = 30.0
+"""What an answer loses that takes twice the limit, in percent of accuracy; a problem with other values has a `hinge` of its own."""
+
+
 @dataclass(frozen=True)
 class Limit:
     """A latency that answers may not exceed, and what a search learns of those that do.
@@ -64,7 +68,7 @@ class Limit:
     """
 
     latency_ms: float
-    slope: float = 30.0
+    slope: float = HINGE
 
     def keeps(self, found: Measured) -> bool:
         """Whether an answer is one."""

@@ -73,8 +73,9 @@ class Spread:
         mean = self._sum / self._weight
         off = reward - self._origin - mean
         deviation = math.sqrt(max(0.0, self._squares / self._weight - mean * mean))
-        if deviation <= 1e-12 * max(1.0, abs(self._origin)):
-            return float(np.sign(off))
+        noise = 1e-12 * max(1.0, abs(self._origin))
+        if deviation <= noise:
+            return 0.0 if abs(off) <= noise else float(np.sign(off))
         return off / deviation
 
     def take(self, reward: float) -> None:

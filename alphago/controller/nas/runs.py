@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 import pydantic
 
-from alphago.controller.nas.objective import Budget, Limit, ObjectiveError, Problem, Timed
+from alphago.controller.nas.objective import HINGE, Budget, Limit, ObjectiveError, Problem, Timed
 from alphago.controller.nas.search import Search, SearchError, Tried
 from alphago.controller.nas.space import Choices
 from alphago.controller.nas.strategies import Accept, make_strategy
@@ -73,7 +73,7 @@ def begin_search(
         problem,
         strategy,
         budget,
-        limit=_limit(settings),
+        limit=_limit(problem, settings),
         seed=settings.seed,
         folder=folder,
         executor=executor,
@@ -81,8 +81,8 @@ def begin_search(
     )
 
 
-def _limit(settings: SearchSettings) -> Limit | None:
-    return None if settings.limit_ms is None else Limit(settings.limit_ms)
+def _limit(problem: Problem, settings: SearchSettings) -> Limit | None:
+    return None if settings.limit_ms is None else Limit(settings.limit_ms, getattr(problem, "hinge", HINGE))
 
 
 def _screen(problem: Problem, settings: SearchSettings) -> Accept | None:

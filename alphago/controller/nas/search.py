@@ -233,9 +233,12 @@ class Search:
 
     def _reward(self, one: Tried) -> Reward:
         if not one.measured.valid:  # as bad as the worst that worked
-            values = [other.measured.value for other in self.progress.tried if other.measured.valid]
-            return Reward(min(values, default=0.0), invalid=True)
-        return Reward(one.measured.value if self.limit is None else self.limit.reward(one.measured))
+            worked = [self._worth(other.measured) for other in self.progress.tried if other.measured.valid]
+            return Reward(min(worked, default=0.0), invalid=True)
+        return Reward(self._worth(one.measured))
+
+    def _worth(self, found: Measured) -> float:
+        return found.value if self.limit is None else self.limit.reward(found)
 
     def _why_nothing(self) -> str:
         tried = self.progress.tried
@@ -266,7 +269,7 @@ def _attempt(problem: Problem, choices: Choices, seed: int) -> tuple[Measured, s
         found = problem.measure(choices, seed)
         if not math.isfinite(found.value):
             return Measured(0.0, found.seconds, found.latency_ms, valid=False), f"the value is {found.value}"
-        return found, ""
+        return found, "" if found.valid else "it is no answer"
     except Exception as error:  # noqa: BLE001  # one bad answer does not end a search of hours
         text = (str(error).splitlines() or [type(error).__name__])[0]
         return Measured(0.0, time.monotonic() - started, valid=False), f"{type(error).__name__}: {text}"

@@ -119,6 +119,12 @@ class Space:
         _compile(self.root, "", (), found)
         if not found:
             raise SpaceError("the space is empty: there is nothing to decide")
+        names = [decision.name for decision in found]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise SpaceError(
+                f"two decisions are called {twice}: an optional part within an optional part needs a name, in a group"
+            )
         object.__setattr__(self, "decisions", tuple(found))
 
     @property

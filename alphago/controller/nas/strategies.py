@@ -108,10 +108,13 @@ class Evolution:
 
     def tell(self, rewards: Sequence[Reward]) -> dict[str, float]:
         for choices, reward in zip(self._asked, rewards, strict=True):
-            self._alive.append((reward.value, choices))
+            self._alive.append(
+                (-np.inf if reward.invalid else reward.value, choices)
+            )  # it dies of age, but has no children
             if len(self._alive) > self._population:
                 self._alive.popleft()
-        return {"population": float(np.mean([value for value, _ in self._alive]))}
+        values = [value for value, _ in self._alive if np.isfinite(value)]
+        return {"population": float(np.mean(values))} if values else {}
 
 
 class Tpe:
