@@ -206,7 +206,6 @@ class Search:
         self._fewer: Problem | None = None
         self._stop = False
         self._updating = 0.0
-        self._policy(0)  # one that cannot be made is said before there is a folder
         if folder is not None:
             values = {**settings.model_dump(mode="json"), "problem": dict(manifest or {})}
             begin_folder(folder, {"stage": "placement", "settings": values}, resume=resume)
