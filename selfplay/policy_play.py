@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
 from alphago import _core
+from alphago.data.identity import symmetries as symmetries_of_actions
 from alphago.go import BLACK, WHITE, Board
 from alphago.nets.evaluator import Evaluator, Floats
 from alphago.nets.rollout import load_rollout_weights, weights_hash
@@ -52,7 +53,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Steps:
-    """What the first side saw and did, N moves in the order of games and of moves."""
+    """What the first side saw and did, N moves in the order of games and of moves; under the game's symmetry, where it has one."""
 
     game: NDArray[np.int64]
     """[N]: number of the game."""
@@ -96,6 +97,7 @@ def play_games(
     max_moves: int,
     finish: Finish = SETTLED,
     record: bool = False,
+    symmetries: bool = False,
 ) -> Played:
     """Play `count` games from a position; the first side is black in those of even number.
 
@@ -105,12 +107,15 @@ def play_games(
         max_moves: a game that is not over by then is scored.
         finish: "as-it-stands" counts the area with dead stones alive, and whoever passes too early pays for it.
         record: keep what the first side saw.
+        symmetries: both sides see a game under a symmetry of its own, one of the eight (`symmetry_of`), so that what is learned of
+            it holds for the board turned and mirrored.
     """
     games = _core.PolicyGames(start, count, max_moves, settling(finish))
     numbers = np.arange(count)
     games.begin(numbers, np.array([game_seed(seed, number) for number in range(count)], dtype=np.uint64))
     workers = len(first.evaluators)
-    shares = [_Worker(games, numbers[w::workers], first, second, w, record) for w in range(workers)]
+    views = Views(start.size, np.array([symmetry_of(seed, number) for number in range(count)])) if symmetries else None
+    shares = [_Worker(games, numbers[w::workers], first, second, w, record, views) for w in range(workers)]
     if workers == 1:
         shares[0].run()
     else:
@@ -125,16 +130,66 @@ def play_games(
     return Played(np.where(is_black, black, -black), is_black, games.lengths(numbers), steps)
 
 
+def symmetry_of(seed: int, game: int) -> int:
+    """0 to 7: under which a game is seen, where games have symmetries."""
+    return (game_seed(seed, game) >> 40) % 8
+
+
+class Views:
+    """Games as they are seen under a symmetry each.
+
+    Args:
+        chosen: [games]: the symmetry of each, 0 to 7.
+    """
+
+    def __init__(self, size: int, chosen: NDArray[np.int64]) -> None:
+        to = symmetries_of_actions(size).astype(np.int64)
+        self._seen = to[chosen]
+        """[games, actions]: where an action of the board is seen."""
+        self._board = np.argsort(to, axis=1)[chosen]
+        """[games, actions]: which action of the board is seen there."""
+
+    def turn(self, planes: Floats, games: NDArray[np.int64]) -> None:
+        """Planes [n or more, planes, S, S] of the board become what is seen, in place."""
+        n, channels, size, _ = planes[: len(games)].shape
+        points = np.broadcast_to(self._board[games, None, : size * size], (n, channels, size * size))
+        planes[:n] = np.take_along_axis(planes[:n].reshape(n, channels, -1), points, axis=2).reshape(
+            n, channels, size, size
+        )
+
+    def of_board(self, values: NDArray[Any], games: NDArray[np.int64]) -> NDArray[Any]:
+        """Values of what is seen, [n, actions], as values of the board's actions."""
+        return np.take_along_axis(values, self._seen[games], axis=1)
+
+    def seen(self, values: NDArray[Any], games: NDArray[np.int64]) -> NDArray[Any]:
+        """Values of the board's actions, [n, actions], as values of what is seen."""
+        return np.take_along_axis(values, self._board[games], axis=1)
+
+    def actions(self, actions: NDArray[np.int64], games: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where actions of the board, [n], are seen."""
+        found: NDArray[np.int64] = self._seen[games, actions]
+        return found
+
+
 def evaluated(
-    games: _core.PolicyGames, numbers: NDArray[np.int64], evaluator: Evaluator, buffers: tuple[Floats, Floats]
+    games: _core.PolicyGames,
+    numbers: NDArray[np.int64],
+    evaluator: Evaluator,
+    buffers: tuple[Floats, Floats],
+    views: Views | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], Floats]]:
-    """Batches of these games, and the logits of each: [batch, S * S + 1], padding rows included. The inputs stay in `buffers`."""
+    """Batches of these games, and the logits of each for the board's actions: [batch, S * S + 1], without `views` padding rows
+    included. The inputs, as they are seen, stay in `buffers`."""
     planes, globals_ = buffers
     for first in range(0, len(numbers), evaluator.batch):
         rows = np.ascontiguousarray(numbers[first : first + evaluator.batch])
         games.write(rows, evaluator.feature_set, planes, globals_)
+        if views is not None:
+            views.turn(planes, rows)
         logits = evaluator.evaluate(planes, globals_).policy
         assert logits is not None
+        if views is not None:
+            logits = views.of_board(logits[: len(rows)], rows)
         yield rows, np.ascontiguousarray(logits, dtype=np.float32)
 
 
@@ -154,8 +209,9 @@ class _Worker:
         second: Side,
         worker: int,
         record: bool,
+        views: Views | None,
     ) -> None:
-        self._games, self._numbers = games, numbers
+        self._games, self._numbers, self._views = games, numbers, views
         self._as_black = np.ascontiguousarray(numbers[numbers % 2 == 0])
         self._as_white = np.ascontiguousarray(numbers[numbers % 2 == 1])
         self._sides = [(side.evaluators[worker], side.temperature) for side in (first, second)]
@@ -178,14 +234,17 @@ class _Worker:
     def _move(self, side: int, numbers: NDArray[np.int64]) -> int:
         evaluator, temperature = self._sides[side]
         planes, globals_ = self._buffers[side]
-        for rows, logits in evaluated(self._games, numbers, evaluator, self._buffers[side]):
+        for rows, logits in evaluated(self._games, numbers, evaluator, self._buffers[side], self._views):
             n = len(rows)
             keep = self._record and side == 0
             masks = self._games.masks(rows) if keep else None
             actions, log_probs = self._games.play(rows, logits, temperature)
             if masks is not None:
                 seen = (planes[:n].astype(np.uint8), globals_[:n].copy())
-                self.rows.append((rows, *seen, masks, actions.astype(np.int64), log_probs))
+                moves = actions.astype(np.int64)
+                if self._views is not None:
+                    masks, moves = self._views.seen(masks, rows), self._views.actions(moves, rows)
+                self.rows.append((rows, *seen, masks, moves, log_probs))
         return len(numbers)
 
 

@@ -85,6 +85,10 @@ class GoReinforceSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     batch: Annotated[int, pydantic.Field(ge=1, le=4096, description="positions that are evaluated at once in play")] = (
         16
     )
+    symmetries: Annotated[
+        bool,
+        pydantic.Field(description="each game is seen, and learned from, under one of the board's eight symmetries"),
+    ] = True
     learning: ReinforceSettings = ReinforceSettings(
         optimizer=OptimizerSettings(lr=1e-4, weight_decay=0.0), schedule=ScheduleSettings(kind="constant", warmup=10)
     )
@@ -171,7 +175,10 @@ class GoSource:
         self._theirs[0].swap_weights(other)
         sides = Side(self._mine), Side(self._theirs)
         longest, finish = self.settings.longest, self.settings.finish
-        return play_games(self.board, *sides, games, seed, max_moves=longest, finish=finish, record=record)
+        return play_games(
+            self.board, *sides, games, seed,
+            max_moves=longest, finish=finish, record=record, symmetries=self.settings.symmetries,
+        )  # fmt: skip
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         return {"batches": self.batches, "pool": self.pool.state()[0]}, {}

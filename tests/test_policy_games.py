@@ -17,7 +17,7 @@ from alphago.nets.openvino_runtime import OpenVinoEvaluator
 from alphago.nets.rollout import load_rollout_weights
 from alphago.nets.runtimes import make_evaluators
 from alphago.search.status import status
-from selfplay.policy_play import Side, play_games
+from selfplay.policy_play import Side, Views, play_games, symmetry_of
 
 A = 26
 
@@ -342,3 +342,48 @@ def test_weights_are_swapped_without_a_compilation(precision: str) -> None:
             for a, b in zip(out, theirs, strict=True):
                 assert a is not None and b is not None
                 assert np.abs(a - b).max() < (1e-5 if precision == "fp32" else 0.05)
+
+
+# --- symmetries ---------------------------------------------------------------------------------------------------------
+
+
+def test_views_are_those_of_the_features() -> None:
+    """What is seen of a board is what its planes are under that symmetry, and actions go where their stones are seen."""
+    boards = []
+    for symmetry in range(8):
+        board = Board(5, "tromp-taylor")
+        for action in (1, 7, 23, 10 + symmetry % 3):
+            board.play(action)
+        boards.append(board)
+    views = Views(5, np.arange(8))
+    rows = np.arange(8)
+    planes = np.stack([board.planes("rich-fast") for board in boards]).astype(np.float32)
+    views.turn(planes, rows)
+    for symmetry, board in enumerate(boards):
+        assert (planes[symmetry] == board.planes("rich-fast", symmetry)).all()
+    masks = np.stack([board.legal_moves() for board in boards])
+    seen = views.seen(masks, rows)
+    assert (views.of_board(seen, rows) == masks).all()
+    for action in range(26):
+        places = views.actions(np.full(8, action), rows)
+        assert (seen[rows, places] == masks[:, action]).all()
+
+
+def test_games_under_symmetries_are_games() -> None:
+    """What is kept of a game is what was seen: the network says the same of it, and the moves are legal there."""
+    net = network(1)
+    one, other = (Side(make_evaluators(net, 5, 4, precision="fp32", workers=2, threads=2), 1.0) for _ in range(2)]
+    board = Board(5, "tromp-taylor")
+    played = play_games(board, one, other, 24, 7, max_moves=20, finish="as-it-stands", record=True, symmetries=True)
+    steps = played.steps
+    assert steps is not None
+    assert steps.masks[np.arange(len(steps.actions)), steps.actions].all()
+    import torch
+
+    with torch.no_grad():
+        out = net(torch.from_numpy(steps.planes).float(), torch.from_numpy(steps.globals), None, ("policy",))["policy"]
+    logits = out.masked_fill(~torch.from_numpy(steps.masks), -torch.inf).log_softmax(1).numpy()
+    assert np.abs(logits[np.arange(len(steps.actions)), steps.actions] - steps.log_probs).max() < 1e-4
+    assert len({symmetry_of(7, game) for game in range(24)}) >= 5
+    plain = play_games(board, one, other, 24, 7, max_moves=20, finish="as-it-stands", record=True)
+    assert plain.steps is not None and not np.array_equal(plain.steps.actions[:50], steps.actions[:50])
