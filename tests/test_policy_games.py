@@ -372,7 +372,7 @@ def test_views_are_those_of_the_features() -> None:
 def test_games_under_symmetries_are_games() -> None:
     """What is kept of a game is what was seen: the network says the same of it, and the moves are legal there."""
     net = network(1)
-    one, other = (Side(make_evaluators(net, 5, 4, precision="fp32", workers=2, threads=2), 1.0) for _ in range(2)]
+    one, other = (Side(make_evaluators(net, 5, 4, precision="fp32", workers=2, threads=2), 1.0) for _ in range(2))
     board = Board(5, "tromp-taylor")
     played = play_games(board, one, other, 24, 7, max_moves=20, finish="as-it-stands", record=True, symmetries=True)
     steps = played.steps
