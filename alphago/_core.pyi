@@ -332,6 +332,7 @@ class PolicyGames:
         feature_set: str,
         planes: NDArray[np.float32],  # [n or more, planes, S, S], written
         globals: NDArray[np.float32],  # [n or more, 7], written
+        symmetries: NDArray[np.uint8] | None = None,  # [n], 0..7: the board as it is seen; None: as it is
     ) -> None: ...
     def masks(self, games: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Legal moves of the side to move, 1 or 0, [n, S * S + 1], the pass last."""

@@ -2,6 +2,7 @@
 #include "bindings_data.hpp"
 
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 
@@ -18,6 +19,7 @@ using Numbers = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::d
 using Seeds = nb::ndarray<const std::uint64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Planes = nb::ndarray<float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
 using Rows = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Symmetries = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Logits = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 std::size_t checked(const PolicyGames& games, const Numbers& numbers) {
@@ -40,7 +42,8 @@ nb::object waiting(const PolicyGames& games, Numbers numbers, int color) {
   return nb::cast(array_of(found));
 }
 
-void write(const PolicyGames& games, Numbers numbers, const std::string& feature_set, Planes planes, Rows globals) {
+void write(const PolicyGames& games, Numbers numbers, const std::string& feature_set, Planes planes, Rows globals,
+           std::optional<Symmetries> symmetries) {
   const std::size_t n = checked(games, numbers);
   const FeatureSet set = feature_set_of(feature_set);
   const auto size = static_cast<std::size_t>(games.size()), channels = static_cast<std::size_t>(n_planes(set));
@@ -49,9 +52,13 @@ void write(const PolicyGames& games, Numbers numbers, const std::string& feature
                                 std::to_string(size) + ", " + std::to_string(size) + "]");
   if (globals.shape(0) < n || globals.shape(1) != kGlobals)
     throw std::invalid_argument("globals must have shape [" + std::to_string(n) + " or more, 7]");
+  const std::uint8_t* symmetry = symmetries ? symmetries->data() : nullptr;
+  if (symmetries && symmetries->shape(0) != n) throw std::invalid_argument("symmetries must have one entry for each of the " + std::to_string(n) + " games");
+  for (std::size_t i = 0; symmetry && i < n; ++i)
+    if (symmetry[i] > 7) throw std::invalid_argument("symmetries must be 0..7, got " + std::to_string(symmetry[i]));
   nb::gil_scoped_release release;
   for (std::size_t i = 0; i < n; ++i)
-    games.write(numbers.data()[i], set, planes.data() + i * channels * size * size, globals.data() + i * kGlobals);
+    games.write(numbers.data()[i], set, symmetry ? symmetry[i] : 0, planes.data() + i * channels * size * size, globals.data() + i * kGlobals);
 }
 
 nb::object masks(const PolicyGames& games, Numbers numbers) {
@@ -103,7 +110,8 @@ void bind_policy(nb::module_& m) {
       .def("__len__", [](const PolicyGames& g) { return static_cast<std::size_t>(g.count()); })
       .def("begin", &begin, "games"_a, "seeds"_a)
       .def("waiting", &waiting, "games"_a, "color"_a)
-      .def("write", &write, "games"_a, "feature_set"_a, "planes"_a.noconvert(), "globals"_a.noconvert())
+      .def("write", &write, "games"_a, "feature_set"_a, "planes"_a.noconvert(), "globals"_a.noconvert(),
+           "symmetries"_a.noconvert() = nb::none())
       .def("masks", &masks, "games"_a)
       .def("play", &play, "games"_a, "logits"_a, "temperature"_a = 1.0)
       .def("scores", [](const PolicyGames& g, Numbers games) { return each<float>(g, games, [&](std::int64_t i) { return g.score(i); }); }, "games"_a)

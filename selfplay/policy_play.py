@@ -144,18 +144,11 @@ class Views:
 
     def __init__(self, size: int, chosen: NDArray[np.int64]) -> None:
         to = symmetries_of_actions(size).astype(np.int64)
+        self.chosen: Final = chosen.astype(np.uint8)
         self._seen = to[chosen]
         """[games, actions]: where an action of the board is seen."""
         self._board = np.argsort(to, axis=1)[chosen]
         """[games, actions]: which action of the board is seen there."""
-
-    def turn(self, planes: Floats, games: NDArray[np.int64]) -> None:
-        """Planes [n or more, planes, S, S] of the board become what is seen, in place."""
-        n, channels, size, _ = planes[: len(games)].shape
-        points = np.broadcast_to(self._board[games, None, : size * size], (n, channels, size * size))
-        planes[:n] = np.take_along_axis(planes[:n].reshape(n, channels, -1), points, axis=2).reshape(
-            n, channels, size, size
-        )
 
     def of_board(self, values: NDArray[Any], games: NDArray[np.int64]) -> NDArray[Any]:
         """Values of what is seen, [n, actions], as values of the board's actions."""
@@ -183,9 +176,8 @@ def evaluated(
     planes, globals_ = buffers
     for first in range(0, len(numbers), evaluator.batch):
         rows = np.ascontiguousarray(numbers[first : first + evaluator.batch])
-        games.write(rows, evaluator.feature_set, planes, globals_)
-        if views is not None:
-            views.turn(planes, rows)
+        symmetries = None if views is None else views.chosen[rows]
+        games.write(rows, evaluator.feature_set, planes, globals_, symmetries)
         logits = evaluator.evaluate(planes, globals_).policy
         assert logits is not None
         if views is not None:

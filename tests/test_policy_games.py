@@ -349,19 +349,26 @@ def test_weights_are_swapped_without_a_compilation(precision: str) -> None:
 
 def test_views_are_those_of_the_features() -> None:
     """What is seen of a board is what its planes are under that symmetry, and actions go where their stones are seen."""
-    boards = []
-    for symmetry in range(8):
-        board = Board(5, "tromp-taylor")
-        for action in (1, 7, 23, 10 + symmetry % 3):
-            board.play(action)
-        boards.append(board)
-    views = Views(5, np.arange(8))
+    board = Board(5, "tromp-taylor")
+    for action in (1, 7, 23, 11):
+        board.play(action)
     rows = np.arange(8)
-    planes = np.stack([board.planes("rich-fast") for board in boards]).astype(np.float32)
-    views.turn(planes, rows)
-    for symmetry, board in enumerate(boards):
+    views = Views(5, rows)
+    games = _core.PolicyGames(board, 8, 20)
+    planes, globals_ = (
+        np.zeros((8, _core.feature_planes("rich-fast"), 5, 5), np.float32),
+        np.zeros((8, 7), dtype=np.float32),
+    )
+    games.write(rows, "rich-fast", planes, globals_, views.chosen)
+    for symmetry in rows:
         assert (planes[symmetry] == board.planes("rich-fast", symmetry)).all()
-    masks = np.stack([board.legal_moves() for board in boards])
+    games.write(rows, "rich-fast", planes, globals_)
+    assert (planes == board.planes("rich-fast")).all()
+    with pytest.raises(ValueError, match=r"symmetries must be 0\.\.7, got 8"):
+        games.write(rows, "rich-fast", planes, globals_, np.full(8, 8, dtype=np.uint8))
+    with pytest.raises(ValueError, match="symmetries must have one entry for each of the 8 games"):
+        games.write(rows, "rich-fast", planes, globals_, np.zeros(7, dtype=np.uint8))
+    masks = np.stack([board.legal_moves()] * 8)
     seen = views.seen(masks, rows)
     assert (views.of_board(seen, rows) == masks).all()
     for action in range(26):

@@ -92,11 +92,12 @@ def evaluate_value(
     from alphago.train.distributed import joined
     from alphago.train.optim import TrainingError
     from selfplay import value_examples, value_plots
+    from selfplay.go_policy import VALUE_HEADS
     from selfplay.networks import named_network
     from selfplay.value_errors import draw_examples, measure_errors
 
     policies = {name: named_network(file, size, "--policy") for name, file in map(_named, policy or [])}
-    network = named_network(str(net), size, "NET", heads=("outcome", "value"))
+    network = named_network(str(net), size, "NET", heads=VALUE_HEADS)
     rollout_weights = load_rollout_weights(weights)
     workers = threads or usable_threads()
     torch.set_num_threads(workers)

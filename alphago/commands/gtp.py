@@ -95,9 +95,8 @@ def gtp(
     if style == ALPHAGO and value_net not in (None, DEFAULT, NONE):
         files.append(Path(value_net))
     elif style == ALPHAGO and value_net != NONE and not value_files(DEFAULT):
-        bot.value_network_file(
-            size
-        )  # says that none ships; where one does, boards that it is not for are a matter of the game
+        # says that none ships; where one does, boards that it is not for are a matter of the game
+        bot.value_network_file(size)
     for file in files:
         from alphago.nets import header
         from alphago.nets.architecture import NetworkError

@@ -80,9 +80,9 @@ AnyPosition PolicyGames::position(std::int64_t game) const {
   return visit(game, [](const auto& g) { return AnyPosition(g.position()); });
 }
 
-void PolicyGames::write(std::int64_t game, FeatureSet set, float* planes, float* globals) const {
+void PolicyGames::write(std::int64_t game, FeatureSet set, int symmetry, float* planes, float* globals) const {
   visit(game, [&](const auto& g) {
-    g.write_planes(static_cast<int>(set), 0, planes);
+    g.write_planes(static_cast<int>(set), symmetry, planes);
     g.write_globals(globals);
   });
 }

@@ -254,7 +254,8 @@ class Search:
 
     def _run_round(self, number: int) -> bool:
         settings = self.settings
-        policy, seed = self._policy(number)
+        seed = game_seed(settings.seed, number) >> 33
+        policy = make_policy(self._problem_of(number), settings.policy, seed, number)
         source = PlacementSource(
             self.problem, policy, settings.reward, costs=self._costs, cached=self._costs is not None, seed=seed
         )
@@ -286,11 +287,6 @@ class Search:
             data = json.dumps(rows).encode()
             write_atomically(self._folder / ROUNDS, data, PlacementError)
         return True
-
-    def _policy(self, number: int) -> tuple[Any, int]:
-        """Of a round, with its seed."""
-        seed = game_seed(self.settings.seed, number) >> 33
-        return make_policy(self._problem_of(number), self.settings.policy, seed, number), seed
 
     def _problem_of(self, number: int) -> Problem:
         """What the policy of a round places: the problem, or the same operations in fewer groups."""

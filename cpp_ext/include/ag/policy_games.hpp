@@ -43,8 +43,8 @@ class PolicyGames {
 
   AnyPosition position(std::int64_t game) const;
 
-  /// Inputs of a game's position, row-major: planes [n_planes, size, size], globals [7].
-  void write(std::int64_t game, FeatureSet set, float* planes, float* globals) const;
+  /// Inputs of a game's position under a symmetry (0 to 7), row-major: planes [n_planes, size, size], globals [7].
+  void write(std::int64_t game, FeatureSet set, int symmetry, float* planes, float* globals) const;
 
   /// Legal moves of the side to move: [n_actions], the pass last.
   void write_mask(std::int64_t game, std::uint8_t* mask) const;
