@@ -360,7 +360,7 @@ def test_views_are_those_of_the_features() -> None:
         np.zeros((8, 7), dtype=np.float32),
     )
     games.write(rows, "rich-fast", planes, globals_, views.chosen)
-    for symmetry in rows:
+    for symmetry in range(8):
         assert (planes[symmetry] == board.planes("rich-fast", symmetry)).all()
     games.write(rows, "rich-fast", planes, globals_)
     assert (planes == board.planes("rich-fast")).all()
