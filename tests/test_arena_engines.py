@@ -16,7 +16,8 @@ from alphago.arena.limits import BadLimits, Limits, SideClock, Turn, share_of_ga
 from alphago.arena.match import Match, match_settings
 from alphago.arena.openings import BALANCE, LONGEST, SHORTEST, OpeningError, Openings
 from alphago.arena.sides import SideError, parse_side, parse_sides
-from alphago.arena.symmetry import action_maps, canonical_position, game_key
+from alphago.arena.symmetry import canonical_position, game_key
+from alphago.data.identity import symmetries
 from alphago.errors import AlphaGoError
 from alphago.go import Board, Rules
 from alphago.nets import shipped
@@ -399,7 +400,7 @@ def test_missing_file_of_openings() -> None:
 
 @pytest.mark.parametrize("size", [2, 5, 9])
 def test_the_eight_symmetries(size: int) -> None:
-    maps = action_maps(size)
+    maps = symmetries(size).astype(np.int64)
     assert maps.shape == (8, size * size + 1)
     assert len({tuple(m) for m in maps.tolist()}) == 8
     for image in maps:
@@ -419,7 +420,7 @@ def test_images_have_one_key() -> None:
         board.try_play(int(legal[(board.move_count * 7919) % len(legal)]))
     moves = board.moves()
     keys, positions = set(), set()
-    for image in action_maps(9):
+    for image in symmetries(9):
         turned = _core.Position(9, 1, False)
         for color, action in moves:
             assert turned.try_play(int(image[action]), color) >= 0

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from alphago import _core
-
-
-@functools.lru_cache
-def action_maps(size: int) -> NDArray[np.int64]:
-    """Where each action goes under each symmetry: [8, size * size + 1], the pass to itself."""
-    grid = np.arange(size * size).reshape(size, size)
-    maps = np.empty((8, size * size + 1), dtype=np.int64)
-    for i in range(8):
-        turned = np.rot90(grid.T if i >= 4 else grid, i % 4)
-        maps[i, turned.ravel()] = np.arange(size * size)
-    maps[:, -1] = size * size
-    return maps
+from alphago.data.identity import symmetries
 
 
 def canonical_position(position: _core.Position) -> bytes:
@@ -35,5 +22,5 @@ def game_key(size: int, moves: Sequence[tuple[int, int]]) -> str:
     """The same 16 hexadecimal digits for games that are images of one another: (color, action) from the empty board."""
     colors = bytes(color for color, _ in moves)
     actions = np.array([action for _, action in moves], dtype=np.int64)
-    least = min(image[actions].astype(">u2").tobytes() for image in action_maps(size))
+    least = min(image[actions].astype(">u2").tobytes() for image in symmetries(size))
     return hashlib.sha256(bytes([size]) + colors + least).hexdigest()[:16]
