@@ -108,6 +108,8 @@ DRAWN: dict[str, tuple[Any, ...]] = {
     "draw_value": (0.0, -0.4),
     "rollout_weight": (0.0, 0.2, 0.5, 1.0),
     "expansion_threshold": (0, 1, 5),
+    "late_evaluations": (0, 1, 3, 8),
+    "late_groups": (1, 2, 3),
     "score_static": (0.0, 0.2),
     "score_dynamic": (0.0, 0.4),
 }
@@ -206,8 +208,17 @@ def test_separate_networks(params: Params) -> None:
             "rounds_in_flight": 2,
             "root_policy_temperature": 1.3,
         },
+        {"puct": "alphago", "c_puct": 2, "expansion_threshold": 1, "leaves_in_flight": 4, "late_evaluations": 3},
+        {
+            "puct": "zero",
+            "expansion_threshold": 3,
+            "leaves_in_flight": 2,
+            "late_evaluations": 8,
+            "late_groups": 2,
+            "policy_exponent": 0.67,
+        },
     ],
-    ids=["each", "alphago", "rounds"],
+    ids=["each", "alphago", "rounds", "late", "late-2"],
 )
 def test_rollouts_mixed_with_networks(params: Params, networks: str, side: int) -> None:
     """AlphaGo's search: N_r and N_v side by side, expansion after a threshold, virtual loss on the rollouts' side.

@@ -385,7 +385,7 @@ class Bot:
             self._evaluators[file, size] = make_evaluators(
                 self._loaded(file),
                 size,
-                self.params(size).leaves_in_flight,
+                max(self.params(size).leaves_in_flight, self.params(size).late_evaluations),
                 runtime=self._runtime,
                 precision=self._precision,
                 workers=min(_WORKERS, self.threads),

@@ -250,6 +250,10 @@ class Player:
             seconds=seconds,
         )
 
+    def stats(self) -> dict[str, int]:
+        """What was counted since this player was made: `simulations`, `rollouts`, `evaluations`, `tickets` (batches), and more."""
+        return self._pool.stats()
+
     def _ask(self, simulations: int) -> None:
         try:
             self._pool.search(0, simulations)

@@ -63,6 +63,8 @@ def alphago_search(size: int) -> SearchParams:
             "rollout_cache": True,
             "expansion_threshold": 40,
             "leaves_in_flight": 8,
+            "late_evaluations": 8,
+            "late_groups": 2,
             "symmetry": "random",
             "move": "visits",
         }

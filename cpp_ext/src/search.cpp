@@ -21,6 +21,10 @@ void Search<G>::reset(const G& game, const EngineSetup& engine, std::uint64_t se
   tree_.reset(limit);
   tree_.count_later(engine.params.rave_on() ? game.n_actions() : 0);
   first_round_ = n_rounds_ = 0;
+  const SearchParams& p = engine.params;
+  // A round that begins when there is room for one more may ask once for every leaf.
+  const int most = is_late() ? p.late_evaluations * p.late_groups + p.leaves_in_flight : 0;
+  for (LateQueue<G>& queue : late_) queue.reset(static_cast<std::size_t>(most));
   if (engine.params.rollout_cache) replies_.clear();
   for (auto& by_action : banned_until_) by_action.clear();
   bans_hash_ = 0;
@@ -109,7 +113,21 @@ void Search<G>::play(int action) {
 template <Game G>
 bool Search<G>::advance(std::vector<Request>& requests, int rounds) {
   for (;;) {
+    if (LateQueue<G>* const queue = overdue()) {
+      const auto count = static_cast<std::size_t>(engine_.params.late_evaluations);
+      if (!queue->are_served(count)) return false;
+      back_up_late(*queue, count);
+      continue;
+    }
     if (n_rounds_ < engine_.params.rounds_in_flight && select_round(requests)) continue;
+    if (n_rounds_ == 0 && n_late() > 0) {
+      send_late(0, requests);
+      send_late(1, requests);
+      for (LateQueue<G>& queue : late_)
+        if (!queue.are_served(queue.n)) return false;
+      for (LateQueue<G>& queue : late_) back_up_late(queue, queue.n);
+      continue;
+    }
     if (n_rounds_ == 0) return false;
     Round<G>& front = rounds_[static_cast<std::size_t>(first_round_)];
     if (front.pending.load(std::memory_order_acquire) > 0) return false;
@@ -127,7 +145,7 @@ bool Search<G>::select_round(std::vector<Request>& requests) {
   // Rounds that wait still list the moves of their leaves, so every round in flight has its share.
   const std::size_t bytes = Tree::bytes_per_simulation(game_.n_actions(), engine_.params.rave_on()) * leaves * static_cast<std::size_t>(engine_.params.rounds_in_flight);
   if (!tree_.ensure(bytes)) {
-    if (n_rounds_ > 0) return false;
+    if (in_flight()) return false;
     prune();
     tree_.ensure(bytes);
   }
@@ -220,7 +238,7 @@ void Search<G>::prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Requ
   }
   const std::uint32_t before = at_root ? 0 : visits(tree_.edges(tree_.node(s.path.back().node))[s.path.back().edge]);
   const bool due = at_root || !rollouts || before >= static_cast<std::uint32_t>(p.expansion_threshold);
-  const bool value = engine_.value >= 0 && !n.asked;
+  bool value = engine_.value >= 0 && !n.asked;
   bool policy = false;
   if (is_joint()) {
     policy = value;  // one answer gives both; the priors wait in the node until they are due
@@ -263,7 +281,11 @@ void Search<G>::prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Requ
     if (cut) s.key.add(bans_hash_ ^ mix64(s.path.size()));  // a cached answer holds the priors of the moves that are left
   }
   if (value) n.asked = 1;
-  if (is_joint() && value) {
+  if (is_late() && !at_root) {
+    if (policy) request_late(s, 0, requests);
+    if (value) request_late(s, 1, requests);
+    policy = value = false;
+  } else if (is_joint() && value) {
     request(s, round, engine_.policy, true, true, requests);
   } else {
     if (policy) request(s, round, engine_.policy, true, false, requests);
@@ -296,13 +318,7 @@ void Search<G>::prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Requ
 
 template <Game G>
 void Search<G>::request(Simulation<G>& s, Round<G>& round, int network, bool policy, bool value, std::vector<Request>& requests) {
-  PositionKey key = s.key;
-  key.add(static_cast<std::uint64_t>(network) * 8 + static_cast<std::uint64_t>(s.symmetry));
-  context_.cache_lookups.fetch_add(1, std::memory_order_relaxed);
-  if (context_.cache && context_.cache->find(key, s.evaluation, policy, value)) {
-    context_.cache_hits.fetch_add(1, std::memory_order_relaxed);
-    return;
-  }
+  if (find_cached(s, network, policy, value)) return;
   Request r;
   r.slot = slot_;
   r.search = static_cast<std::uint8_t>(index_);
@@ -313,6 +329,16 @@ void Search<G>::request(Simulation<G>& s, Round<G>& round, int network, bool pol
   r.value = value;
   round.pending.fetch_add(1, std::memory_order_relaxed);
   requests.push_back(r);
+}
+
+template <Game G>
+bool Search<G>::find_cached(Simulation<G>& s, int network, bool policy, bool value) const {
+  PositionKey key = s.key;
+  key.add(static_cast<std::uint64_t>(network) * 8 + static_cast<std::uint64_t>(s.symmetry));
+  context_.cache_lookups.fetch_add(1, std::memory_order_relaxed);
+  if (!context_.cache || !context_.cache->find(key, s.evaluation, policy, value)) return false;
+  context_.cache_hits.fetch_add(1, std::memory_order_relaxed);
+  return true;
 }
 
 template <Game G>
@@ -354,7 +380,6 @@ void Search<G>::back_up(Simulation<G>& s) {
   const bool rollouts = rollouts_on();
   const Node& root = tree_.node(root_);
   Node& leaf = tree_.node(s.leaf);
-  const double side_sign = leaf.side == 0 ? 1 : -1;
   leaf.waiting = 0;
 
   const bool values = s.terminal ? engine_.value >= 0 || !rollouts : s.has_value;
@@ -371,29 +396,9 @@ void Search<G>::back_up(Simulation<G>& s) {
     if (std::isnan(root_score0) && !rollouts) lead0 = root_score0;  // a mean over finished games alone would mislead
     if (!std::isnan(root_score0)) value0 += score_utility(lead0, (1 - p.score_zero_weight) * root_score0);
   } else if (s.has_value) {
-    if (engine_.value >= 0) {
-      const Evaluation& e = s.evaluation;
-      win0 = side_sign * (static_cast<double>(e.win) - static_cast<double>(e.loss)) + p.draw_value * static_cast<double>(e.draw);
-      value0 = win0;
-      if (!std::isnan(e.score)) {
-        lead0 = side_sign * static_cast<double>(e.score);
-        const double base = s.leaf == root_ ? lead0 : root_score0;
-        value0 += score_utility(lead0, std::isnan(base) ? 0 : (1 - p.score_zero_weight) * base);
-        leaf.score = e.score;
-      }
-    }
-    leaf.value = static_cast<float>(side_sign * value0);
-    leaf.valued = 1;
+    take_value(s, value0, win0, lead0);
   }
-  if (s.new_priors && (!leaf.moves || s.evaluation.has_policy)) {
-    auto& priors = s.evaluation.priors;
-    if (s.evaluation.has_policy && p.policy_exponent != 1) {
-      double sum = 0;
-      for (float& x : priors) sum += static_cast<double>(x = std::pow(x, static_cast<float>(p.policy_exponent)));
-      for (float& x : priors) x = static_cast<float>(static_cast<double>(x) / sum);
-    }
-    tree_.set_moves(s.leaf, s.moves.data(), priors.data(), static_cast<int>(s.moves.size()));
-  }
+  if (s.new_priors && (!leaf.moves || s.evaluation.has_policy)) take_priors(s);
   if (s.expand) leaf.expanded = 1;
 
   const auto add = [&](Edge& e, double sign) {
@@ -426,6 +431,39 @@ void Search<G>::back_up(Simulation<G>& s) {
 }
 
 template <Game G>
+void Search<G>::take_value(Simulation<G>& s, double& value0, double& win0, double& lead0) {
+  const SearchParams& p = engine_.params;
+  const Node& root = tree_.node(root_);
+  Node& leaf = tree_.node(s.leaf);
+  const double side_sign = leaf.side == 0 ? 1 : -1;
+  if (engine_.value >= 0) {
+    const Evaluation& e = s.evaluation;
+    win0 = side_sign * (static_cast<double>(e.win) - static_cast<double>(e.loss)) + p.draw_value * static_cast<double>(e.draw);
+    value0 = win0;
+    if (!std::isnan(e.score)) {
+      lead0 = side_sign * static_cast<double>(e.score);
+      const double base = s.leaf == root_ ? lead0 : (root.side == 0 ? 1.0 : -1.0) * static_cast<double>(root.score);
+      value0 += score_utility(lead0, std::isnan(base) ? 0 : (1 - p.score_zero_weight) * base);
+      leaf.score = e.score;
+    }
+  }
+  leaf.value = static_cast<float>(side_sign * value0);
+  leaf.valued = 1;
+}
+
+template <Game G>
+void Search<G>::take_priors(Simulation<G>& s) {
+  const double exponent = engine_.params.policy_exponent;
+  auto& priors = s.evaluation.priors;
+  if (s.evaluation.has_policy && exponent != 1) {
+    double sum = 0;
+    for (float& x : priors) sum += static_cast<double>(x = std::pow(x, static_cast<float>(exponent)));
+    for (float& x : priors) x = static_cast<float>(static_cast<double>(x) / sum);
+  }
+  tree_.set_moves(s.leaf, s.moves.data(), priors.data(), static_cast<int>(s.moves.size()));
+}
+
+template <Game G>
 void Search<G>::prune() {
   std::uint32_t min_visits = 2;
   while (tree_.bytes_to_keep(root_, min_visits) > tree_.limit() / 2 && min_visits < 0x80000000u) min_visits *= 2;
@@ -441,6 +479,9 @@ void Search<G>::prune() {
   template void Search<G>::restrict(const std::vector<Ban>&);                                                 \
   template bool Search<G>::advance(std::vector<Request>&, int);                                               \
   template void Search<G>::play_rollout(Simulation<G>&, const typename G::RolloutStart&) const;               \
+  template bool Search<G>::find_cached(Simulation<G>&, int, bool, bool) const;                                \
+  template void Search<G>::take_value(Simulation<G>&, double&, double&, double&);                             \
+  template void Search<G>::take_priors(Simulation<G>&);                                                       \
   template void Search<G>::write_inputs<float>(const Request&, int, float*, float*);                          \
   template void Search<G>::write_inputs<std::uint8_t>(const Request&, int, std::uint8_t*, float*);            \
   template G Search<G>::make_empty();

@@ -110,6 +110,8 @@ class Search:
         self.noise, self.gumbel = noise, gumbel or {}
         self.root = Node(game, Edge(), game.is_over())
         self.sequence: list[int] = []
+        self.late = self.p.late_evaluations > 0 and rollout is not None and not self.joint
+        self.queues: dict[str, list[tuple[list[tuple[Node, Edge]], Node]]] = {"policy": [], "value": []}
 
     # --- rounds -------------------------------------------------------------------------------------------------------
 
@@ -126,6 +128,7 @@ class Search:
             self.back_up(self.at_leaf(Simulation([], self.root)))
         rounds: list[list[Simulation]] = []
         while budget or rounds:
+            self.answer(self.p.late_evaluations * self.p.late_groups)
             current: list[Simulation] = []
             while budget and len(rounds) < self.p.rounds_in_flight and len(current) < self.p.leaves_in_flight:
                 simulation = self.select()
@@ -135,9 +138,11 @@ class Search:
                 budget -= 1
             if current:
                 rounds.append(current)
+            self.answer(self.p.late_evaluations * self.p.late_groups)
             if rounds and (len(rounds) == self.p.rounds_in_flight or not current or not budget):
                 for simulation in rounds.pop(0):
                     self.back_up(simulation)
+        self.answer(1)
 
     def select(self) -> Simulation | None:
         """One descent; None when it ends at a leaf that waits for a network, with nothing left behind."""
@@ -173,7 +178,36 @@ class Search:
             simulation.asks_policy = self.policy is not None and not self.joint
             if simulation.asks_policy and self.rollout is not None and not at_root:
                 self.expand(node, None)  # AlphaGo: placeholders until the network's answer
+        if self.late and not at_root:
+            for name, asks in (("policy", simulation.asks_policy), ("value", simulation.asks_value)):
+                if asks:
+                    self.queues[name].append((simulation.path, node))
+            simulation.asks_policy = simulation.asks_value = False
         return simulation
+
+    def answer(self, most: int) -> None:
+        """While a network has `most` positions to answer late, it answers its oldest group; the policy network before the other."""
+        if not self.late:
+            return
+        for name, queue in self.queues.items():
+            while len(queue) >= most:
+                group = queue[: self.p.late_evaluations]
+                del queue[: self.p.late_evaluations]
+                for path, leaf in group:
+                    self.answer_one(name, path, leaf)
+
+    def answer_one(self, name: str, path: list[tuple[Node, Edge]], leaf: Node) -> None:
+        if name == "policy":
+            assert self.policy is not None
+            self.expand(leaf, self.policy(leaf.game).logits)
+            return
+        assert self.value is not None
+        v = self.learn_value(leaf, self.value(leaf.game))
+        self.root.entry.n_v += 1
+        self.root.entry.w_v -= v if self.root.game.to_play == 1 else -v
+        for node, edge in path:
+            edge.n_v += 1
+            edge.w_v += v if node.game.to_play == 1 else -v
 
     def back_up(self, simulation: Simulation) -> None:
         leaf = simulation.leaf

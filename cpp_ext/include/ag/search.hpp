@@ -72,6 +72,28 @@ struct Round {
   std::atomic<int> pending{0};  ///< requests not served yet
 };
 
+/// Evaluations of a network that no simulation waits for, in the order in which they were asked: a ring.
+template <Game G>
+struct LateQueue {
+  std::vector<Simulation<G>> entries;  ///< path, leaf and evaluation; what a rollout says is the round's
+  std::unique_ptr<std::atomic<bool>[]> served;
+  std::size_t first = 0, n = 0;
+  std::size_t sent = 0;  ///< of the n: the network has been asked, or the cache knew
+
+  void reset(std::size_t capacity) {
+    first = n = sent = 0;
+    if (entries.size() == capacity) return;
+    entries.resize(capacity);
+    served = std::make_unique<std::atomic<bool>[]>(capacity);
+  }
+  std::size_t at(std::size_t i) const { return (first + i) % entries.size(); }
+  bool are_served(std::size_t count) const {
+    for (std::size_t i = 0; i < count; ++i)
+      if (!served[at(i)].load(std::memory_order_acquire)) return false;
+    return true;
+  }
+};
+
 /// What a search knows about the moves of a node. Arrays by legal move, ascending actions; values from the side to move.
 struct NodeReport {
   int side = 0;
@@ -115,8 +137,8 @@ class Search {
   const G& game() const { return game_; }
   const EngineSetup& engine() const { return engine_; }
   const Tree& tree() const { return tree_; }
-  bool in_flight() const { return n_rounds_ > 0; }
-  bool is_done() const { return n_rounds_ == 0 && !wants_more(); }
+  bool in_flight() const { return n_rounds_ > 0 || n_late() > 0; }
+  bool is_done() const { return !in_flight() && !wants_more(); }
   std::int64_t simulations() const { return selected_; }
 
   /// Selects and backs up until it is done or something is pending; new requests are appended. True when it stopped after
@@ -128,9 +150,15 @@ class Search {
     wants_root_ = false;
   }
 
-  Simulation<G>& simulation(const Request& r) { return rounds_[r.round].simulations[r.simulation]; }
-  /// One request is served; true when its round is complete.
-  bool served(const Request& r) { return rounds_[r.round].pending.fetch_sub(1, std::memory_order_acq_rel) == 1; }
+  Simulation<G>& simulation(const Request& r) {
+    return r.round < kMaxRounds ? rounds_[r.round].simulations[r.simulation] : late_[r.round - kMaxRounds].entries[r.simulation];
+  }
+  /// One request is served; true when its round is complete, or it belongs to none.
+  bool served(const Request& r) {
+    if (r.round < kMaxRounds) return rounds_[r.round].pending.fetch_sub(1, std::memory_order_acq_rel) == 1;
+    late_[r.round - kMaxRounds].served[r.simulation].store(true, std::memory_order_release);
+    return true;
+  }
   /// The leaf's planes in the caller's buffers.
   template <class T>
   void write_inputs(const Request& r, int feature_set, T* planes, float* globals);
@@ -165,7 +193,11 @@ class Search {
   void learn_reply(const Node& n);
   void prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Request>& requests);
   void request(Simulation<G>& s, Round<G>& round, int network, bool policy, bool value, std::vector<Request>& requests);
+  bool find_cached(Simulation<G>& s, int network, bool policy, bool value) const;
   void back_up(Simulation<G>& s);
+  /// What a network's answer says of its leaf: taken into the node; value, win less loss and points for side 0.
+  void take_value(Simulation<G>& s, double& value0, double& win0, double& lead0);
+  void take_priors(Simulation<G>& s);
   void prune();
   double utility(const Evaluation& e, int side, double root_score0) const;
   double score_utility(double score, double center) const;
@@ -174,6 +206,15 @@ class Search {
   double count(const Edge& e) const { return visits(e) + engine_.params.virtual_loss * e.in_flight; }
   bool is_considered(const Edge& e) const { return visits(e) > 0 || (e.in_flight > 0 && engine_.params.virtual_loss > 0); }
   bool is_joint() const { return engine_.policy >= 0 && engine_.policy == engine_.value; }
+  bool is_late() const { return engine_.params.late_evaluations > 0 && rollouts_on() && !is_joint(); }
+  std::size_t n_late() const { return late_[0].n + late_[1].n; }
+
+  // --- search_late.cpp ---
+  void request_late(const Simulation<G>& s, int queue, std::vector<Request>& requests);
+  void send_late(int queue, std::vector<Request>& requests);
+  void back_up_late(LateQueue<G>& queue, std::size_t count);
+  /// The queue whose oldest group simulations have to wait for; none: null.
+  LateQueue<G>* overdue();
 
   // --- search_select.cpp ---
   double q_of(const Edge& e, double virtual_loss) const;
@@ -221,6 +262,7 @@ class Search {
   // --- in flight ----------------------------------------------------------------------------------------
   std::array<Round<G>, kMaxRounds> rounds_;
   int first_round_ = 0, n_rounds_ = 0;
+  std::array<LateQueue<G>, 2> late_;  ///< of the policy and of the value network
 
   static G make_empty();
 };

@@ -22,6 +22,8 @@ namespace ag {
   AG_FLOAT(virtual_loss, 1, 0, 100, "Losses that a simulation in flight counts for (AlphaGo: 3).")                                                                              \
   AG_INT(leaves_in_flight, 1, 1, 1024, "Simulations selected before any of them is backed up; part of the result, not of the machine (AlphaGo Zero: 8).")                       \
   AG_INT(rounds_in_flight, 1, 1, 4, "Rounds of leaves that may wait for the network at once; above 1 the tree works on while the network does.")                               \
+  AG_INT(late_evaluations, 0, 0, 256, "With rollouts and networks of their own for policy and value: simulations do not wait for networks, which answer so many positions at a time (0: they wait).")  \
+  AG_INT(late_groups, 1, 1, 4, "Groups of late_evaluations that may wait for a network before simulations do; above 1 the tree works on while the network does.")             \
   /* priors */                                                                                                                                                                  \
   AG_CHOICE(prior, 0, "uniform,rollout,tree", "Priors where no policy network gives them: equal, the rollout policy, or AlphaGo's tree policy (Extended Data Table 4).")       \
   AG_FLOAT(policy_exponent, 1, 0.01, 10, "Priors of the policy network are raised to this power (AlphaGo: beta 0.67).")                                                         \
