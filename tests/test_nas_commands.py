@@ -27,7 +27,15 @@ from alphago.controller.nas.comparison import (
 )
 from alphago.controller.nas.conv_study import RANDOM, REINFORCE, Examined, differences
 from alphago.controller.nas.convolutional import Child, child_parameters, hand_made
-from alphago.controller.nas.nasbench201 import CELLS, JUDGED, load_table, synthetic_table
+from alphago.controller.nas.nasbench201 import (
+    CELLS,
+    JUDGED,
+    LATENCY,
+    Table,
+    load_table,
+    save_table,
+    synthetic_table,
+)
 from alphago.controller.nas.workers import WorkersError, worker_pool
 from alphago.nets.store import load_network
 from conftest import ROOT
@@ -106,13 +114,21 @@ def test_a_search_without_a_download(alphago: Any, tmp_path: Path, strategy: str
         (["--space", "go"], "the space go needs --proxies FOLDER: first alphago nas anchors"),
         (["--space", "go", "--proxies", "nowhere"], "nowhere: no judged proxies in it"),
         (["--workers", "9999"], "worker processes must be 1 to 256, got 9999"),
+        (["--workers", "2"], "--workers: a batch of 1 has no work for 2 processes: add --batch 2"),
+        (["--layers", "3"], "--layers: is of the space conv, not of nasbench201"),
+        (["--space", "go", "--epochs", "3"], "--epochs: is of the space conv, not of go"),
+        (["--device", "cpu"], "--device: is of the space go, not of nasbench201"),
+        (["--space", "go", "--device", "gpu"], "--device: auto, cpu, cuda or cuda:N, got 'gpu'"),
+        (["--space", "go", "--device", "cuda:99"], "--device: there is no cuda:99: CUDA devices here: "),
+        (["--strategy", "random", "--controller", "lstm"], "--controller: is of the strategy reinforce, not of random"),
+        (["--timeout", "90"], "--timeout: a time with its unit such as 90s, 30m, 2h, got '90'"),
     ],
 )
 def test_mistakes_are_one_line(alphago: Any, tmp_path: Path, arguments: list[str], message: str) -> None:
     status, printed, told = alphago("nas", "search", "--out", tmp_path / "run", *arguments)
     assert (status, printed) == (2, "") and told.count("\n") == 1, told
     assert told.startswith("alphago: ") and message in told.replace("Invalid value for ", "")
-    assert not (tmp_path / "run" / "result.json").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_table_with_missing_rows(alphago: Any, tmp_path: Path) -> None:
@@ -221,6 +237,91 @@ def test_interrupted_workers_give_up() -> None:
     assert time.monotonic() - started < 300
 
 
+@pytest.mark.parametrize("command", ["anchors", "supernet", "proxies"])
+def test_a_device_that_is_not_there_begins_nothing(alphago: Any, tmp_path: Path, command: str) -> None:
+    status, _, told = alphago("nas", command, "--out", tmp_path / "run", "--device", "tpu")
+    assert status == 2 and "auto, cpu, cuda or cuda:N, got 'tpu'" in told and told.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_limit_that_no_child_keeps_begins_nothing(alphago: Any, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="scikit-learn ships the images")
+    status, _, told = alphago(
+        "nas", "search", "--space", "conv", "--latency-limit", "0.01us", "--out", tmp_path / "run"
+    )
+    assert status == 2 and "no child keeps a limit of 1e-05 ms: the smallest of 4 layers takes" in told
+    assert told.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
+def result_in(folder: Path, space: str, architecture: Any, **more: Any) -> Path:
+    """A search's result, as `alphago nas export` reads it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    best = {"architecture": architecture, "value": 1.0, "key": "k"}
+    (folder / "result.json").write_text(json.dumps({"format": 1, "search": {"space": space, **more}, "best": best}))
+    return folder
+
+
+def test_exports_that_cannot_be(alphago: Any, tmp_path: Path) -> None:
+    """Told before anything is trained: options of another space, a file that is there, a result that names no network."""
+    from alphago.controller.go.settings import GoNasSettings
+
+    layers = [{"filters": 4, "kernel": 3, "inputs": []}]
+    child, go = result_in(tmp_path / "child", "conv", layers), result_in(tmp_path / "go", "go", {"blocks": 2})
+    (tmp_path / "there").write_text("mine")
+    settings = GoNasSettings().model_dump(mode="json")
+    for arguments, message in (
+        ([child, "--steps", 3], "--steps: is of the space go, not of conv"),
+        ([child, "--device", "cpu"], "--device: is of the space go, not of conv"),
+        ([child, "--config", "net-9x9"], "--config: is of the space go, not of conv"),
+        ([child, "--resume"], "--resume: is of the space go, not of conv"),
+        ([go, "--epochs", 3], "--epochs: is of the space conv, not of go"),
+        ([go, "--force"], "--force: is of the space conv, not of go"),
+        ([go, "--device", "tpu"], "auto, cpu, cuda or cuda:N, got 'tpu'"),
+        ([go], "the result names no network of Go"),
+        ([child, "--out", tmp_path / "there"], "there exists already; --force overwrites it"),
+        ([child, "--out", tmp_path / "go"], "go is a folder, expected a file"),
+        ([result_in(tmp_path / "none", "conv", None)], "the result names no child of the space conv"),
+        ([result_in(tmp_path / "null", "go", None, settings=settings)], "the result names no network of Go"),
+    ):
+        status, _, told = alphago("nas", "export", *arguments)
+        assert status == 2 and message in told.replace("Invalid value for ", "") and told.count("\n") == 1, told
+    assert (tmp_path / "there").read_text() == "mine"
+
+
+def test_the_network_that_was_found_is_the_one_that_is_trained(
+    alphago: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A configuration says how it learns; what the search left as it was does not come from the configuration's network."""
+    from alphago.controller.go.settings import GoNasSettings
+    from alphago.nets.architecture import Residual
+
+    hand = Residual(blocks=3, channels=16, feature_set="zero17", squeeze=4)
+    searched = GoNasSettings.model_validate({"full": {"network": hand.model_dump()}})
+    found = result_in(
+        tmp_path, "go", {"blocks": 2, "channels": 8, "pool_every": 3}, settings=searched.model_dump(mode="json")
+    )
+    seen: list[Any] = []
+
+    class Task:
+        def __init__(self) -> None:
+            self.notes: dict[str, Any] = {}
+            self.provenance = {"made_by": "somebody"}
+
+    def prepared(settings: Any, *_: Any, **__: Any) -> Task:
+        seen.append(settings)
+        return Task()
+
+    monkeypatch.setattr("alphago.train.supervised.prepare", prepared)
+    monkeypatch.setattr(
+        "alphago.commands.train.train_network", lambda prepare, *_: seen.append(prepare(None, None).provenance)
+    )
+    status, _, told = alphago("nas", "export", found, "--config", "net-9x9")
+    assert status == 0, told
+    wanted = hand.model_copy(update={"blocks": 2, "channels": 8, "pool_every": 0})  # two blocks have no third
+    assert seen[0].network == wanted and seen[0].training.steps > 3000
+    assert seen[1] == {"made_by": "alphago nas export"}
+
+
 def test_files_that_are_no_children(tmp_path: Path) -> None:
     layers = [{"filters": 4, "kernel": 3, "inputs": []}]
     path = tmp_path / "child.safetensors"
@@ -265,6 +366,23 @@ def test_the_comparison_is_one_command(alphago: Any, tmp_path: Path) -> None:
         assert status == 2 and message in told
 
 
+def test_every_row_of_the_comparison_runs(alphago: Any, tmp_path: Path) -> None:
+    """On a table with the latencies that the rows with a limit need."""
+    table = synthetic_table()
+    path = tmp_path / "table.csv.gz"
+    save_table(path, Table("latencies", {**table.columns, LATENCY: table["latency_ms"]}))
+    arguments = ["nas", "study", "--table", path, "--runs", 3, "--budget", "1500s", "--json"]
+    status, printed, told = alphago(*arguments)
+    assert status == 0, told
+    found = {row["row"]: row for row in json.loads(printed)["rows"]}
+    assert list(found) == [row.name for row in ROWS]
+    assert all(row["violations"] == 0 and row["evaluations"] > 5 for row in found.values())
+    for name in ("limit-8", "limit-11", "limit-14"):
+        assert len(found[name]["means"]) == 1 and found[name]["limit_ms"] == float(name.partition("-")[2])
+    status, _, told = alphago(*arguments, "--row", "limit-8", "--plot", tmp_path / "plot.png")
+    assert status == 2 and "rows with a limit have no curve" in told and not (tmp_path / "plot.png").exists()
+
+
 def outcome(name: str, means: tuple[float, ...], deviation: float = 1.0, violations: int = 0) -> Outcome:
     (row,) = rows_named([name])
     return Outcome(row, 400, means, (deviation,) * len(means), 97.0, violations, 1.0)
@@ -300,7 +418,9 @@ def test_a_row_without_answers_is_a_violation() -> None:
     table = synthetic_table()
     (row,) = rows_named(["random"])
     found = Found(np.array([3, -1, 5]), np.array([10, 10, 10]))
-    assert outcome_of(row, table, found, 1.0).violations == 1
+    one = outcome_of(row, table, found, 1.0)
+    assert one.violations == one.unanswered == 1
+    assert one.errors == tuple(1.96 * deviation / 2**0.5 for deviation in one.deviations)  # of the two that answered
 
 
 def test_the_study_of_children_is_one_command(alphago: Any, tmp_path: Path) -> None:
@@ -309,8 +429,10 @@ def test_the_study_of_children_is_one_command(alphago: Any, tmp_path: Path) -> N
     small = ["--layers", 2, "--epochs", 1, "--children", 4, "--trainings", 2, "--seeds", 2, "--out", out]
     status, printed, told = alphago("nas", "study-conv", *small)
     assert status == 0, told
-    assert "hand-made" in printed and "below random:" in printed
+    assert "hand-made" in printed and "below random:" in printed and "Student's 95 % of 2 seeds" in printed
     found = json.loads((out / "tested.json").read_text())
+    gain = found["gains"]["random"]
+    assert gain["half_95"] == pytest.approx(12.7062 * gain["error"], rel=1e-4)  # one degree of freedom
     assert len(found["rows"]) == 6 and all(len(row["errors"]) == 2 for row in found["rows"])
     (out / "hand-made-1" / "tested.json").unlink()  # what is missing is made anew, by workers as without them
     status, printed, told = alphago("nas", "study-conv", *small, "--json", "--workers", 2)
@@ -389,7 +511,7 @@ def test_from_anchors_to_a_network_by_commands(alphago: Any, tmp_path: Path) -> 
         row |= {"networks": 12, "tau": 0.8}
     (proxies / "proxies.json").write_text(json.dumps(values))
     met = json.loads((anchors / "anchors.json").read_text())
-    (anchors / "anchors.json").write_text(json.dumps(met | {"kappa": met["kappa"] | {"elo": 80.0}}))
+    (anchors / "anchors.json").write_text(json.dumps(met | {"kappa": met["kappa"] | {"elo": 80.0, "low": 40.0}}))
     status, printed, told = alphago(*search, "--proxy", "multiply-adds", "--latency-limit", "hand", "--json")
     assert status == 0, told
     result = json.loads(printed)

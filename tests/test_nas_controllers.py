@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from alphago.controller.nas import nasbench201
+from alphago.controller.nas import nasbench201, study
 from alphago.controller.nas.controllers import (
     FactorisedController,
     LstmController,
@@ -28,7 +28,17 @@ from alphago.controller.nas.objective import (
     parse_budget,
     parse_latency,
 )
-from alphago.controller.nas.space import Choice, Group, Links, Maybe, Repeat, Space, SpaceError
+from alphago.controller.nas.space import (
+    Choice,
+    Constraint,
+    DeadEnd,
+    Group,
+    Links,
+    Maybe,
+    Repeat,
+    Space,
+    SpaceError,
+)
 from alphago.controller.nas.strategies import (
     STRATEGIES,
     Evolution,
@@ -37,6 +47,7 @@ from alphago.controller.nas.strategies import (
     make_strategy,
     published,
     settings_of,
+    tuned,
 )
 from alphago.controller.nas.study import run_evolution, run_learned, run_random
 from alphago.train.episodes import Episodes
@@ -79,6 +90,44 @@ def test_the_gradient_is_the_closed_form() -> None:
         p = np.exp(logits) / np.exp(logits).sum()
         assert np.abs(moved[turn, :width] - 2 * (np.eye(width)[chosen[turn]] - p)).max() < 1e-6
     assert moved[0, 2] == 0
+
+
+def test_the_gradient_of_an_lstm_is_the_closed_form() -> None:
+    """One sequence with reward 2: every weight moves by 2 d log p; log p is written down in numpy, its slopes are differences."""
+    controller = LstmController(TINY, hidden=3, scale=1.0, bias_rate=3.0, seed=2).double()
+    source = SequenceSource(lambda choices, context, seed: Reward(2.0), seed=1, cache=False)
+    settings = ReinforceSettings(
+        episodes=1,
+        clip=0.0,
+        optimizer=OptimizerSettings(kind="sgd", lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0),
+        schedule=ScheduleSettings(kind="constant", warmup=0),
+    )
+    before = {name: p.detach().numpy()[0].copy() for name, p in controller.named_parameters()}
+    Reinforce(controller, source, settings).step()
+    chosen = source._asked[0]
+
+    def log_p(w: dict[str, Any]) -> float:
+        h, c, token, total = np.zeros(3), np.zeros(3), 0, 0.0
+        for turn, width in enumerate(TINY.widths):
+            i, f, g, o = np.split(w["embedding"][token] @ w["inputs"] + h @ w["recurrent"] + w["bias"], 4)
+            c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
+            h = np.tanh(c) / (1 + np.exp(-o))
+            logits = (h @ w["heads"][turn] + 3.0 * w["head_bias"][turn])[:width]
+            total += logits[chosen[turn]] - np.log(np.exp(logits).sum())
+            token = 1 + sum(TINY.widths[:turn]) + chosen[turn]
+        return float(total)
+
+    for name, parameter in controller.named_parameters():
+        moved, slopes = parameter.detach().numpy()[0] - before[name], np.zeros_like(before[name])
+        for place in np.ndindex(slopes.shape):
+            ends = []
+            for step in (1e-5, -1e-5):
+                changed = {**before, name: before[name].copy()}
+                changed[name][place] += step
+                ends.append(log_p(changed))
+            slopes[place] = (ends[0] - ends[1]) / 2e-5
+        assert np.abs(moved - 2 * slopes).max() < 1e-6, name
+        assert name != "recurrent" or np.abs(moved).max() > 1e-3
 
 
 @pytest.mark.parametrize("name", ["factorised", "lstm"])
@@ -237,6 +286,31 @@ def test_strategies_repeat_themselves(name: str, space: Space) -> None:
     assert run() == run()
 
 
+@pytest.mark.parametrize("name", [*STRATEGIES, "lstm"])
+def test_dead_ends_are_drawn_again(name: str) -> None:
+    """Every second sequence leads to a decision that the constraints leave no option."""
+    if name == "tpe":
+        pytest.importorskip("optuna", reason="optuna is an extra: pip install 'alphago[nas]'")
+    nowhere = Constraint("a = 1 leads nowhere", lambda found: not (found.get("a") == 1 and "b" in found))
+    space = Space(Group(a=Choice(0, 1), b=Choice(0, 1, 2), c=Choice(0, 1)), (nowhere,))
+    kind, controller = ("reinforce", "lstm") if name == "lstm" else (name, "factorised")
+    strategy = make_strategy(kind, space, seed=2, controller=controller, batch=3)
+    for _ in range(5):
+        asked = strategy.ask()
+        assert asked and all(space.check(choices)[0] == 0 for choices in asked)
+        strategy.tell([Reward(float(sum(choices))) for choices in asked])
+
+
+def test_a_space_of_dead_ends_is_told() -> None:
+    never = Constraint("nothing is good enough", lambda found: "b" not in found)
+    space = Space(Group(a=Choice(0, 1), b=Choice(0, 1)), (never,))
+    for strategy in ("random", "reinforce"):
+        with pytest.raises(DeadEnd, match="no option is left for b under the constraints: nothing is good enough"):
+            make_strategy(strategy, space).ask()
+    with pytest.raises(DeadEnd, match="no option is left for b"):
+        greedy_choices(FactorisedController(space))
+
+
 def test_evolution_by_hand() -> None:
     """The best of the sample has the child; the oldest dies, however good it is."""
     evolution = Evolution(TINY, seed=1, population=3, sample=3)
@@ -381,10 +455,33 @@ def test_limits_are_never_broken() -> None:
     for found in (
         run_random(table, 10, limit=limit, latency="latency_ms", budget=3000.0),
         run_learned(table, 10, published(), limit=limit, latency="latency_ms", budget=3000.0),
+        run_learned(table, 10, tuned(), limit=limit, latency="latency_ms", budget=3000.0, screen=True),
     ):
-        assert (table["latency_ms"][found.cells] <= 9.0).all()
+        assert (found.cells >= 0).all() and (table["latency_ms"][found.cells] <= 9.0).all()
     none = run_random(table, 3, limit=Limit(0.5), latency="latency_ms", budget=2000.0)
     assert (none.cells == -1).all() and np.isnan(none.judged(table)).all()
+
+
+def test_cells_that_break_a_limit_are_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Screened runs pay for nothing over the limit; and there is none to screen by without one."""
+    table, limit = synthetic_table(), Limit(9.0)
+    paid: list[int] = []
+    pay = study._Runs.pay
+
+    def noted(runs: study._Runs, run: int, cell: int) -> float:
+        if not runs.is_over(run):
+            paid.append(cell)
+        return pay(runs, run, cell)
+
+    monkeypatch.setattr(study._Runs, "pay", noted)
+    for screen in (True, False):
+        paid.clear()
+        found = run_learned(table, 5, tuned(), limit=limit, latency="latency_ms", budget=2000.0, screen=screen, seed=3)
+        assert len(paid) == found.evaluations.sum() > 0
+        assert bool((table["latency_ms"][paid] <= 9.0).all()) == screen
+    for learning, kept in ((tuned(), None), (published(), limit)):
+        with pytest.raises(StrategyError, match="screens cells by a limit, in learning with replay"):
+            run_learned(table, 2, learning, limit=kept, latency="latency_ms", screen=True)
 
 
 def test_the_published_comparison(shared_data: Path) -> None:

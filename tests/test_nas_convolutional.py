@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import pytest
 import torch
 
-from alphago.controller.nas.convolutional import Child, ConvProblem, digits, space, train_child
-from alphago.controller.nas.objective import Budget
+from alphago.controller.nas.convolutional import Child, ConvProblem, digits, short_text, space, train_child
+from alphago.controller.nas.objective import Budget, Limit, ObjectiveError
 from alphago.controller.nas.search import Search
 from alphago.controller.nas.strategies import make_strategy
 
@@ -51,6 +54,43 @@ def test_children_learn_and_repeat_themselves() -> None:
     assert first[-1] > 0.8 > 0.5 > 0.1
     assert (train_child(layers, seed=3, epochs=6) == first).all()
     assert (train_child(layers, seed=4, epochs=6) != first).any()
+
+
+def test_the_order_of_layers_makes_no_other_network() -> None:
+    """Layers of one network written down in another order have one key; what reads otherwise, or another number, has another."""
+    layers = [
+        {"filters": 8, "kernel": 3, "inputs": []},
+        {"filters": 4, "kernel": 1, "inputs": []},
+        {"filters": 8, "kernel": 3, "inputs": [0]},
+        {"filters": 8, "kernel": 3, "inputs": [0, 1]},
+    ]
+
+    def ordered(order: tuple[int, ...], other: list[dict[str, Any]] = layers) -> list[dict[str, Any]]:
+        places = {layer: place for place, layer in enumerate(order)}
+        return [{**other[n], "inputs": sorted(places[source] for source in other[n]["inputs"])} for n in order]
+
+    assert short_text(layers) == "4k1 8k3 8k3<0+1 8k3<1"
+    orders = [order for order in itertools.permutations(range(4)) if order.index(2) > order.index(0) < order.index(3)]
+    orders = [order for order in orders if order.index(3) > order.index(1)]
+    assert len(orders) == 5 and {short_text(ordered(order)) for order in orders} == {short_text(layers)}
+    other = [*layers[:3], {**layers[3], "inputs": [1]}]
+    assert short_text(other) != short_text(layers)
+    # two pairs of twins: who reads whom counts, not how many read
+    pairs = [{"filters": 4, "kernel": 3, "inputs": inputs} for inputs in ([], [], [0], [0], [1], [1])]
+    lopsided = [{"filters": 4, "kernel": 3, "inputs": inputs} for inputs in ([], [], [0], [0], [0], [1])]
+    assert short_text(pairs) != short_text(lopsided)
+    assert short_text(ordered((1, 4, 0, 5, 3, 2), pairs)) == short_text(pairs)
+    problem = ConvProblem(2)
+    turns = [decision.name for decision in problem.space.decisions]
+    first, second = ([1, 0, 0, 1, 0], [0, 1, 1, 0, 0])
+    assert turns == ["0.filters", "0.kernel", "1.filters", "1.kernel", "1.inputs.0"]
+    assert problem.key(tuple(first)) == problem.key(tuple(second)) == "4k3 8k1"
+
+
+def test_a_limit_that_no_child_keeps_is_told_before_any_is_trained() -> None:
+    ConvProblem(3).check(Limit(60_000.0))
+    with pytest.raises(ObjectiveError, match=r"no child keeps a limit of 1e-06 ms: the smallest of 3 layers takes"):
+        ConvProblem(3).check(Limit(1e-6))
 
 
 def test_a_search_over_children() -> None:

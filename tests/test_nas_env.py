@@ -107,6 +107,16 @@ def test_masked_actions_end_an_episode() -> None:
     assert (reward, ended, info["illegal"]) == (-9.0, True, "layers.0.kernel")
 
 
+def test_a_dead_end_ends_an_episode() -> None:
+    nowhere = Constraint("a = 1 leads nowhere", lambda found: not (found.get("a") == 1 and "b" in found))
+    env = ArchitectureEnv(Toy(Space(Group(a=Choice(0, 1), b=Choice(0, 1)), (nowhere,))), illegal_reward=-9.0)
+    env.reset()
+    _, reward, ended, _, info = env.step(np.int64(1))
+    assert (reward, ended, info["illegal"]) == (-9.0, True, "b")
+    with pytest.raises(BadEnvironment, match="no episode is running"):
+        env.step(np.int64(0))
+
+
 def shaken(name: str, space: Space) -> Any:
     controller = make_controller(name, space, seed=3)
     with torch.no_grad():

@@ -28,7 +28,7 @@ from alphago.controller.go.anchors import (
     read_anchors,
     train_anchor,
 )
-from alphago.controller.go.elo import EloError, EloFit, Judged, fit_elo, judge, kendall_tau, tau_interval
+from alphago.controller.go.elo import EloError, EloFit, Judged, fit_elo, judge, kendall_tau, partial_tau, tau_interval
 from alphago.controller.go.latency import Latencies, LatencyError, median_ms, ratio, timer_of
 from alphago.controller.go.learning import FEATURES, learn_briefly, positions_of, short_training
 from alphago.controller.go.networks import OPTIONS, architecture_of, go_space, multiply_adds_of, smallest
@@ -153,6 +153,18 @@ def test_tau_is_scipys() -> None:
     assert tau_interval(rising, rising) == (1.0, 1.0)
     low, high = tau_interval(rising, random.normal(size=12))
     assert -1 <= low < 0 < high <= 1
+
+
+def test_what_is_left_of_tau_when_the_cost_is_given() -> None:
+    """Kendall's own definition: the phi coefficient of agreement with the third, over all pairs."""
+    random = np.random.default_rng(4)
+    a, b, cost = random.normal(size=(3, 9))
+    agree = [[np.sign(x[i] - x[j]) == np.sign(cost[i] - cost[j]) for i in range(9) for j in range(i)] for x in (a, b)]
+    assert partial_tau(a, b, cost) == pytest.approx(np.corrcoef(np.array(agree, dtype=float))[0, 1])
+    assert partial_tau(cost, b, cost) is None and partial_tau(a, b, np.zeros(9)) is None
+    elo = np.arange(14.0)
+    judged = judge("cost", ("x",), (1,), elo[:, None], elo, cost=elo)
+    assert judged.tau == 1 and judged.tau_given_cost is None
 
 
 def test_the_fit_is_the_constrained_optimum() -> None:
@@ -468,13 +480,21 @@ def test_proxies_are_judged_and_a_search_uses_one(finished: Path, tmp_path: Path
         row |= {"networks": 12, "tau": 0.9 if row["name"] == "shared" else 0.7}
         row["fit"] = {**row["fit"], "slopes": [-100.0] * len(row["fit"]["slopes"])}
     path.write_text(json.dumps(values))
-    for kappa in (-3.0, 80.0):
-        (finished / "anchors.json").write_text(json.dumps(met | {"kappa": met["kappa"] | {"elo": kappa}}))
-        if kappa < 0:
-            with pytest.raises(ProxyError, match="a doubling of visits gained -3 Elo: time has no price"):
+    for kappa, low, message in (
+        (-3.0, -40.0, "gained -3 Elo, at least -40 with 95 %: time has no price"),
+        (80.0, -2.0, "gained [+]80 Elo, at least -2 with 95 %: time has no price"),
+        (80.0, 40.0, None),
+    ):
+        priced = met["kappa"] | {"elo": kappa, "low": low}
+        (finished / "anchors.json").write_text(json.dumps(met | {"kappa": priced}))
+        if message is not None:
+            with pytest.raises(ProxyError, match=message):
                 choose_proxy(folder)
-    assert choose_proxy(folder).judged.name == "shared"
-    chosen = choose_proxy(folder, "short")
+    assert choose_proxy(folder, "shared").judged.name == "shared"
+    choose_proxy(folder, "shared").check()
+    chosen = choose_proxy(folder)
+    assert chosen.judged.name == "short"  # whatever another's rank
+    chosen.check()
     problem = GoProblem(chosen, tmp_path)
     choices = problem.space.draw(np.random.default_rng(1))
     measured = problem.measure(choices, 1)

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from alphago.controller.nas.journal import JOURNAL, SearchError
 from alphago.controller.nas.nasbench201 import REWARD, synthetic_table
 from alphago.controller.nas.objective import Budget, Limit, Measured
 from alphago.controller.nas.problems import TableProblem
-from alphago.controller.nas.search import JOURNAL, Progress, Search, SearchError
+from alphago.controller.nas.search import Progress, Search
 from alphago.controller.nas.space import Choice, Choices, Group, Space
 from alphago.controller.nas.strategies import Evolution, make_strategy
 from alphago.train.sources import Reward
@@ -47,12 +48,15 @@ def summary(search: Search) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", ["reinforce", "evolution", "random"])
+@pytest.mark.parametrize("name", ["reinforce", "lstm", "evolution", "random", "tpe"])
 def test_a_search_killed_at_any_moment_ends_as_if_it_had_not_been(name: str, tmp_path: Path) -> None:
+    if name == "tpe":
+        pytest.importorskip("optuna", reason="optuna is an extra: pip install 'alphago[nas]'")
     problem = TableProblem(TABLE, latency="latency_ms")
 
     def made(folder: Path | None) -> Search:
-        strategy = make_strategy(name, problem.space, seed=3)
+        kind, controller = ("reinforce", "lstm") if name == "lstm" else (name, "factorised")
+        strategy = make_strategy(kind, problem.space, seed=3, controller=controller)
         return Search(problem, strategy, Budget(evaluations=60), limit=Limit(9.0), seed=1, folder=folder)
 
     whole = made(None)

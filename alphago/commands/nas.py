@@ -10,11 +10,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from alphago.commands.nas_export import conv_export, go_export, table
-from alphago.commands.nas_go import anchors, go_asked, proxies, supernet
-from alphago.commands.nas_spaces import SPACES, Asked, conv, nasbench201
+from alphago.commands.nas_go import anchors, device_named, go_asked, proxies, supernet
+from alphago.commands.nas_spaces import SPACES, Asked, conv, nasbench201, refuse_others
 from alphago.commands.nas_study import study, study_conv
 from alphago.commands.train_options import (
-    DeviceOption,
     JsonOption,
     ResumeOption,
     SeedOption,
@@ -33,6 +32,7 @@ app = typer.Typer(
 
 PICTURE: Final = "pareto.png"
 
+DeviceOption = Annotated[str | None, typer.Option("--device", help="go: auto, cpu, cuda or cuda:N [default: auto].")]
 TableOption = Annotated[
     Path | None,
     typer.Option("--table", help="nasbench201: a file of the table [default: a synthetic one, made by rule]."),
@@ -72,23 +72,31 @@ def search(
     latency: Annotated[
         str | None, typer.Option("--latency", help="nasbench201: column of milliseconds [default: one that is there].")
     ] = None,
-    layers: Annotated[int, typer.Option("--layers", help="conv: of a network.", min=1, max=12)] = 4,
-    epochs: Annotated[int, typer.Option("--epochs", help="conv: that a network learns for.", min=1)] = 12,
+    layers: Annotated[
+        int | None, typer.Option("--layers", help="conv: of a network [default: 4].", min=1, max=12)
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", help="conv: that a network learns for [default: 12].", min=1)
+    ] = None,
     proxies_folder: Annotated[
         Path | None, typer.Option("--proxies", help="go: folder of `alphago nas proxies`, which judged the proxy.")
     ] = None,
-    proxy: Annotated[
-        str | None, typer.Option("--proxy", help="go: what foretells strength [default: the best that was judged].")
-    ] = None,
+    proxy: Annotated[str | None, typer.Option("--proxy", help="go: what foretells strength [default: short].")] = None,
     batch: Annotated[
         int | None, typer.Option("--batch", help="Proposals at a time [default: 1; conv, go: 2].", min=1)
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", help="Processes that measure.", min=1)] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", help="Processes that measure, of a core each; no more than the batch.", min=1)
+    ] = 1,
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", help="A measurement that takes longer has failed: 90s, 30m [default: none]."),
+    ] = None,
     charge_repeats: Annotated[
         bool, typer.Option("--charge-repeats", help="What is proposed again costs the budget again.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Of everything random.", min=0)] = 0,
-    device: DeviceOption = "auto",
+    device: DeviceOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="The run's folder [default: runs/nas-SPACE-STRATEGY].")
     ] = None,
@@ -107,10 +115,19 @@ def search(
     from alphago.commands.nas_progress import SearchScreen
     from alphago.controller.nas.objective import parse_budget
     from alphago.controller.nas.runs import SearchSettings, begin_search, result_of, write_result
-    from alphago.controller.nas.workers import worker_pool
+    from alphago.controller.nas.workers import check_workers, worker_pool
 
     folder = out or Path("runs") / f"nas-{space}-{strategy}"
+    check_workers(workers)
+    seconds = _timeout(timeout)
+    if controller is not None and strategy != "reinforce":
+        raise typer.BadParameter(f"is of the strategy reinforce, not of {strategy}", param_hint="--controller")
     asked = _asked(space, table, latency, layers, epochs, proxies_folder, proxy, folder, device)
+    if workers > (batch or asked.batch):
+        raise typer.BadParameter(
+            f"a batch of {batch or asked.batch} has no work for {workers} processes: add --batch {workers}",
+            param_hint="--workers",
+        )
     limit_ms = _limit_ms(latency_limit, asked)
     settings = _settings(
         SearchSettings,
@@ -125,9 +142,19 @@ def search(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # controllers are small
     try:
-        with worker_pool(workers) as pool, SearchScreen(folder if tensorboard else None, spend) as screen:
+        with (
+            worker_pool(workers, always=seconds is not None) as pool,
+            SearchScreen(folder if tensorboard else None, spend) as screen,
+        ):
             found = begin_search(
-                asked.problem, settings, spend, about=asked.about, folder=folder, resume=resume, executor=pool
+                asked.problem,
+                settings,
+                spend,
+                about=asked.about,
+                folder=folder,
+                resume=resume,
+                executor=pool,
+                timeout=seconds,
             )
             if found.progress.recorded:
                 screen.say(f"going on after {found.progress.recorded:,} measurements")
@@ -159,34 +186,51 @@ def export(
             "--out", help="conv: the file to write; go: the folder of the training [default: in the search's]."
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", help="conv: that the network learns for.", min=1)] = 60,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", help="conv: that the network learns for [default: 60].", min=1)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="conv: overwrite the file if there is one.")] = False,
     config: Annotated[
         str | None,
         typer.Option("--config", help="go: how it learns, as of train supervised [default: as the anchors did]."),
     ] = None,
     steps: StepsOption = None,
     seed: SeedOption = None,
-    device: DeviceOption = "auto",
+    device: DeviceOption = None,
     threads: ThreadsOption = None,
     resume: ResumeOption = False,
     tensorboard: TensorboardOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Train the best architecture of a search in full, and write its network: of the space go one that --net loads."""
+    from alphago.controller.nas.journal import SearchError
     from alphago.controller.nas.runs import read_result
-    from alphago.controller.nas.search import SearchError
 
     result = read_result(run)
     folder = run if run.is_dir() else run.parent
     space = result["search"].get("space")
     if not result.get("finished", True):
         print(f"{run}: the search has not ended; this is the best so far", file=sys.stderr)
+    if space in ("conv", "go"):
+        refuse_others(
+            space,
+            {
+                "--epochs": (epochs, "conv"),
+                "--force": (force, "conv"),
+                "--config": (config, "go"),
+                "--steps": (steps, "go"),
+                "--device": (device, "go"),
+                "--threads": (threads, "go"),
+                "--resume": (resume, "go"),
+                "--no-tensorboard": (not tensorboard, "go"),
+            },
+        )
     if space == "conv":
-        conv_export(result, out or folder / "network.safetensors", epochs, seed or 0, as_json)
+        conv_export(result, out or folder / "network.safetensors", epochs or 60, seed or 0, force, as_json)
         return
     if space == "go":
-        place = out or folder / "network"
-        go_export(result, place, config, steps, seed, device, threads, resume, tensorboard, as_json)
+        place, where = out or folder / "network", device_named(device or "auto")
+        go_export(result, place, config, steps, seed, where, threads, resume, tensorboard, as_json)
         return
     raise SearchError(
         f"{run}: a cell of NAS-Bench-201 has no network here: the table holds what its training came to, "
@@ -206,12 +250,12 @@ def _asked(
     space: str,
     table: Path | None,
     latency: str | None,
-    layers: int,
-    epochs: int,
+    layers: int | None,
+    epochs: int | None,
     proxies: Path | None,
     proxy: str | None,
     folder: Path,
-    device: str,
+    device: str | None,
 ) -> Asked:
     from alphago.messages import did_you_mean
 
@@ -219,17 +263,36 @@ def _asked(
         raise typer.BadParameter(
             f"unknown space {space!r}{did_you_mean(space, SPACES)}; there are {', '.join(SPACES)}", param_hint="--space"
         )
-    for option, given, of in (
-        ("--table", table, "nasbench201"),
-        ("--latency", latency, "nasbench201"),
-        ("--proxies", proxies, "go"),
-        ("--proxy", proxy, "go"),
-    ):
-        if given is not None and space != of:
-            raise typer.BadParameter(f"is of the space {of}, not of {space}", param_hint=option)
+    refuse_others(
+        space,
+        {
+            "--table": (table, "nasbench201"),
+            "--latency": (latency, "nasbench201"),
+            "--layers": (layers, "conv"),
+            "--epochs": (epochs, "conv"),
+            "--proxies": (proxies, "go"),
+            "--proxy": (proxy, "go"),
+            "--device": (device, "go"),
+        },
+    )
     if space == "nasbench201":
         return nasbench201(table, latency)
-    return conv(layers, epochs) if space == "conv" else go_asked(proxies, proxy, folder, device)
+    return conv(layers or 4, epochs or 12) if space == "conv" else go_asked(proxies, proxy, folder, device or "auto")
+
+
+def _timeout(text: str | None) -> float | None:
+    """Seconds. Raises BadParameter."""
+    from alphago.controller.nas.objective import ObjectiveError, parse_budget
+
+    if text is None:
+        return None
+    try:
+        seconds = parse_budget(text).seconds
+    except ObjectiveError:
+        seconds = None
+    if seconds is None:
+        raise typer.BadParameter(f"a time with its unit such as 90s, 30m, 2h, got {text!r}", param_hint="--timeout")
+    return seconds
 
 
 def _limit_ms(text: str | None, asked: Asked) -> float | None:

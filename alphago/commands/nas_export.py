@@ -15,13 +15,27 @@ if TYPE_CHECKING:
     from alphago.controller.nas.convolutional import Child
 
 
-def conv_export(result: dict[str, Any], out: Path, epochs: int, seed: int, as_json: bool) -> None:
-    """Train the best child on all images but the test's, and write it."""
+def conv_export(result: dict[str, Any], out: Path, epochs: int, seed: int, force: bool, as_json: bool) -> None:
+    """Train the best child on all images but the test's, and write it. Where it cannot be written is told before it is trained.
+
+    Raises:
+        BadParameter: the file is there already. SearchError: the result names no child.
+    """
     import torch
 
     from alphago.controller.nas.children import save_child
-    from alphago.controller.nas.convolutional import accuracy, digits, trained_child
+    from alphago.controller.nas.convolutional import Child, accuracy, digits, trained_child
+    from alphago.controller.nas.journal import SearchError
+    from alphago.files import make_directory
 
+    if out.is_dir() or (out.exists() and not force):
+        text = "is a folder, expected a file" if out.is_dir() else "exists already; --force overwrites it"
+        raise typer.BadParameter(f"{out} {text}", param_hint="--out")
+    try:
+        Child(result["best"]["architecture"])
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as wrong:
+        raise SearchError(f"the result names no child of the space conv: {type(wrong).__name__}: {wrong}") from None
+    make_directory(out.parent, SearchError)
     parts = digits()
     images, classes = (torch.cat([parts["learn"][i], parts["validate"][i]]) for i in range(2))
     layers = result["best"]["architecture"]
@@ -54,7 +68,10 @@ def go_export(
     tensorboard: bool,
     as_json: bool,
 ) -> None:
-    """Train the best network by supervised learning, as `alphago train supervised` would: OUT/network.safetensors."""
+    """Train the best network by supervised learning, as `alphago train supervised` would: OUT/network.safetensors.
+
+    What the search did not decide is as it was in the search, whatever a configuration says of its own network.
+    """
     import pydantic
 
     from alphago import configs
@@ -62,16 +79,14 @@ def go_export(
     from alphago.commands.train_options import changed
     from alphago.controller.go.networks import architecture_of
     from alphago.controller.go.settings import GoNasSettings
-    from alphago.controller.nas.search import SearchError
-    from alphago.nets.architecture import Residual
+    from alphago.controller.nas.journal import SearchError
     from alphago.train.supervised import SupervisedSettings, prepare
 
     try:
         searched = GoNasSettings.model_validate(result["search"]["settings"])
         full = searched.full if config is None else configs.load(config, SupervisedSettings)
-        base = full.network if isinstance(full.network, Residual) else searched.reference
-        network = architecture_of(result["best"]["architecture"], base)
-    except (KeyError, pydantic.ValidationError) as error:
+        network = architecture_of(result["best"]["architecture"], searched.reference)
+    except (KeyError, TypeError, pydantic.ValidationError) as error:
         raise SearchError(f"the result names no network of Go: {str(error).splitlines()[0]}") from None
     full = full.model_copy(update={"network": network, "start_from": None})
     settings = changed(full, {"training.steps": steps, "training.seed": seed})
@@ -81,6 +96,7 @@ def go_export(
     def prepared(place: Any, screen: Any) -> Any:
         task = prepare(settings, out, place, screen, stage="nas export")
         task.notes.update(notes)
+        task.provenance["made_by"] = "alphago nas export"
         return task
 
     train_network(prepared, out, device, threads, resume, tensorboard, as_json)

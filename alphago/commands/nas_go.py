@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -26,16 +27,26 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from alphago.arena.summary import Summary
+    from alphago.controller.go.anchors import Anchor
     from alphago.controller.go.settings import GoNasSettings
 
 ConfigOption = Annotated[str, typer.Option("--config", help="A name from configs/ or a YAML file.")]
 CONFIG: Final = "nas-go-9x9"
 
 
-def _device(name: str) -> str:
+def device_named(name: str) -> str:
+    """The device of `--device`: what is not there is told before anything begins. Raises BadParameter."""
     import torch
 
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return "cuda" if count else "cpu"
+    match = re.fullmatch(r"cpu|cuda(?::(\d+))?", name)
+    if match is None:
+        raise typer.BadParameter(f"auto, cpu, cuda or cuda:N, got {name!r}", param_hint="--device")
+    if name != "cpu" and int(match[1] or 0) >= count:
+        raise typer.BadParameter(f"there is no {name}: CUDA devices here: {count}", param_hint="--device")
+    return name
 
 
 def _loaded(config: str) -> GoNasSettings:
@@ -68,13 +79,52 @@ def anchors(
     """
     import torch
 
-    from alphago.commands.train_progress import Screen
-    from alphago.controller.go.anchors import begin_anchors, finish_anchors, is_trained, play_anchors, train_anchor
+    from alphago.controller.go.anchors import AnchorError, begin_anchors, finish_anchors, play_anchors
+    from alphago.controller.nas.journal import only_one
     from alphago.machine import usable_threads
 
+    if train_only and parallel is not None:
+        raise typer.BadParameter("is of the games, which --train-only leaves for another time", param_hint="--parallel")
+    where = device_named(device)
     settings = _loaded(config)
     torch.set_num_threads(threads or usable_threads())
     chosen = begin_anchors(out, settings, resume=resume)
+    with only_one(out, AnchorError):
+        _train(out, chosen, settings, where, tensorboard)
+        if train_only:
+            print(f"{out}: {len(chosen)} networks are trained; go on with --resume and without --train-only")
+            return
+        try:
+            play_anchors(
+                out,
+                chosen,
+                settings,
+                parallel=parallel,
+                threads=1 if parallel is None and threads is None else threads,
+                on_match=lambda what, number, total: _say(f"match {number} of {total}: {what}"),
+                on_game=_GameTold(),
+            )
+        except KeyboardInterrupt:
+            _say("interrupted; go on with the same command and --resume")
+            raise
+        found = finish_anchors(out, chosen, settings)
+    if as_json:
+        print(json.dumps({"out": str(out), **found}))
+        return
+    from rich.console import Console
+
+    Console().print(_anchor_table(found))
+    kappa = found["kappa"]
+    ends = "" if kappa["low"] is None or kappa["high"] is None else f", {kappa['low']:+.0f} to {kappa['high']:+.0f}"
+    print(f"a doubling of visits: {kappa['elo']:+.0f} Elo ({kappa['pairs']} pairs{ends})")
+    print(f"held-out losses after full training foretell Elo with tau {found['full']['tau']:.2f}")
+
+
+def _train(out: Path, chosen: Sequence[Anchor], settings: GoNasSettings, device: str, tensorboard: bool) -> None:
+    """Train the anchors that are missing, one after the other. Raises KeyboardInterrupt: Ctrl-C, after a checkpoint."""
+    from alphago.commands.train_progress import Screen
+    from alphago.controller.go.anchors import is_trained, train_anchor
+
     stop = Stop()
     with stops(stop):
         for number, anchor in enumerate(chosen, 1):
@@ -87,37 +137,10 @@ def anchors(
             )
             folder = out / "networks" / anchor.name
             with Screen(folder if tensorboard else None) as screen:
-                done = train_anchor(out, anchor, settings, watcher=screen, device=_device(device), stopping=stop.at)
+                done = train_anchor(out, anchor, settings, watcher=screen, device=device, stopping=stop.at)
             if not done:
                 _say("stopped; go on with the same command and --resume")
                 raise KeyboardInterrupt
-    if train_only:
-        print(f"{out}: {len(chosen)} networks are trained; go on with --resume and without --train-only")
-        return
-    try:
-        play_anchors(
-            out,
-            chosen,
-            settings,
-            parallel=parallel,
-            threads=1 if parallel is None else threads,
-            on_match=lambda what, number, total: _say(f"match {number} of {total}: {what}"),
-            on_game=_GameTold(),
-        )
-    except KeyboardInterrupt:
-        _say("interrupted; go on with the same command and --resume")
-        raise
-    found = finish_anchors(out, chosen, settings)
-    if as_json:
-        print(json.dumps({"out": str(out), **found}))
-        return
-    from rich.console import Console
-
-    Console().print(_anchor_table(found))
-    kappa = found["kappa"]
-    ends = "" if kappa["low"] is None or kappa["high"] is None else f", {kappa['low']:+.0f} to {kappa['high']:+.0f}"
-    print(f"a doubling of visits: {kappa['elo']:+.0f} Elo ({kappa['pairs']} pairs{ends})")
-    print(f"held-out losses after full training foretell Elo with tau {found['full']['tau']:.2f}")
 
 
 class _GameTold:
@@ -168,8 +191,11 @@ def supernet(
 
     from alphago.commands.train_progress import Screen
     from alphago.controller.go.supernet import Supernet
+    from alphago.controller.nas.journal import only_one
     from alphago.machine import usable_threads
+    from alphago.train.optim import TrainingError
 
+    where = device_named(device)
     torch.set_num_threads(threads or usable_threads())
     with Screen(out if tensorboard else None) as screen:
         started = time.monotonic()
@@ -181,9 +207,9 @@ def supernet(
                 left = (time.monotonic() - started) / max(1, step - first) * (total - step)
                 screen.tell(step, total, left, f"loss {values['total']:.3f}")
 
-        run = Supernet(out, _loaded(config), resume=resume, device=_device(device), watcher=told)
+        run = Supernet(out, _loaded(config), resume=resume, device=where, watcher=told)
         first = run.step
-        with stops(run.stop):
+        with only_one(out, TrainingError), stops(run.stop):
             done = run.train()
         if not done:
             screen.say(f"stopped at step {run.step:,}; go on with the same command and --resume")
@@ -213,7 +239,8 @@ def proxies(
 ) -> None:
     """Hold what is cheap to know of a network against the anchors' ratings: fits, Kendall's tau, and which may be searched by.
 
-    Writes OUT/proxies.json and OUT/proxies.png.
+    "given cost": what is left of tau among networks of the same multiply-adds (Kendall's partial tau). Proxies that the folder has
+    from earlier runs are judged along with those that are asked for. Writes OUT/proxies.json and OUT/proxies.png.
     """
     import torch
 
@@ -221,9 +248,12 @@ def proxies(
     from alphago.controller.go.proxies import NAMES, ProxyRun
     from alphago.machine import usable_threads
 
+    where = device_named(device)
     torch.set_num_threads(threads or usable_threads())
     names = proxy or [name for name in NAMES if name != "shared" or supernet_folder is not None]
-    run = ProxyRun(out, anchors_folder, names, supernet=supernet_folder, resume=resume, device=_device(device))
+    if supernet_folder is not None and "shared" not in names:
+        raise typer.BadParameter("is for --proxy shared, which is not asked for", param_hint="--supernet")
+    run = ProxyRun(out, anchors_folder, names, supernet=supernet_folder, resume=resume, device=where)
 
     def told(number: int, total: int, name: str, anchor: str, found: Mapping[str, float]) -> None:
         texts = ", ".join(
@@ -245,43 +275,52 @@ def proxies(
     from rich.table import Table
 
     table = Table(title="Proxies against the anchors' Elo at equal visits", title_justify="left")
-    for title in ("proxy", "tau, unseen", "95 %", "tau, seen", "misses by", "s a network", ""):
-        table.add_column(title, justify="left" if title in ("proxy", "") else "right")
+    for title in ("proxy", "tau", "95 %", "given cost", "misses by", "s each"):
+        table.add_column(title, justify="left" if title == "proxy" else "right")
     for one in result["proxies"]:
         low, high = one["interval"]
         table.add_row(
             one["name"],
             f"{one['tau']:.2f}",
             f"{low:.2f} to {high:.2f}",
-            f"{one['tau_seen']:.2f}",
+            "" if one["tau_given_cost"] is None else f"{one['tau_given_cost']:.2f}",
             f"{one['miss']:.0f} Elo",
             f"{one['seconds']:.1f}",
-            "may be used" if one["refusal"] is None else "refused",
         )
     Console().print(table)
+    for one in result["proxies"]:
+        print(f"{one['name']}: {'may be searched by' if one['refusal'] is None else 'refused: ' + one['refusal']}")
 
 
 def go_asked(proxies_folder: Path | None, proxy: str | None, folder: Path, device: str) -> Asked:
-    """The problem of `alphago nas search --space go`."""
+    """The problem of `alphago nas search --space go`. What it stands on is looked at here: nothing is begun where that is wrong."""
+    from alphago.controller.go.latency import machine
     from alphago.controller.go.objective import GoProblem
     from alphago.controller.go.proxies import ProxyError, choose_proxy
     from alphago.controller.nas.objective import Limit
 
+    where = device_named(device)
     if proxies_folder is None:
         raise ProxyError(
             "the space go needs --proxies FOLDER: first alphago nas anchors, then alphago nas proxies (docs/nas.md)"
         )
     chosen = choose_proxy(proxies_folder, proxy)
-    problem = GoProblem(chosen, folder, _device(device))
+    chosen.check()
+    problem = GoProblem(chosen, folder, where)
+    anchors = chosen.anchors
     about = {
         "space": "go",
         "proxy": chosen.judged.name,
         "proxies": chosen.digest,
-        "settings": chosen.anchors.settings.model_dump(mode="json"),
+        "games": chosen.games,
+        "kappa": anchors.kappa,
+        "reference_ms": anchors.reference_ms,
+        "machine": machine(anchors.settings.latency),
+        "device": where.partition(":")[0],
+        "settings": anchors.settings.model_dump(mode="json"),
     }
-    hand_ms = chosen.anchors.reference_ms_here
 
     def check(limit_ms: float) -> None:
         problem.check(Limit(limit_ms))
 
-    return Asked(problem, about, "100", "factorised", 2, "Elo at equal time", check, hand_ms)
+    return Asked(problem, about, "100", "factorised", 2, "Elo at equal time", check, anchors.reference_ms_here)

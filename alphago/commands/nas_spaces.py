@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -70,9 +70,14 @@ def open_table(table: Path | None) -> Table:
 def conv(layers: int, epochs: int) -> Asked:
     """Layer-by-layer networks on digits."""
     from alphago.controller.nas.convolutional import ConvProblem, digits
+    from alphago.controller.nas.objective import Limit
 
     digits()  # what is missing is said before anything begins
     problem = ConvProblem(layers, epochs=epochs)
+
+    def check(limit_ms: float) -> None:
+        problem.check(Limit(limit_ms))
+
     return Asked(
         problem,
         {"space": "conv", "layers": layers, "epochs": epochs},
@@ -80,4 +85,16 @@ def conv(layers: int, epochs: int) -> Asked:
         "lstm",
         2,
         "validation accuracy, cubed",
+        check,
     )
+
+
+def refuse_others(space: str, given: Mapping[str, tuple[Any, str]]) -> None:
+    """Options that another space has are no options of this one. Raises BadParameter.
+
+    Args:
+        given: by option, its value (None, False: it was not given) and its space.
+    """
+    for option, (value, of) in given.items():
+        if value is not None and value is not False and of != space:
+            raise typer.BadParameter(f"is of the space {of}, not of {space}", param_hint=option)

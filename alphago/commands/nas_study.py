@@ -62,6 +62,8 @@ def study(
         wanted = [one for one in wanted if one.limit_ms is None]
         if left_out:
             print(f"without {', '.join(left_out)}: {found.name} has no column {LATENCY}", file=sys.stderr)
+    if plot is not None and all(one.limit_ms is not None for one in wanted):
+        raise typer.BadParameter("rows with a limit have no curve, and no other row is asked for", param_hint="--plot")
     torch.set_num_threads(1)
     is_real = not found.is_synthetic and spend.seconds == BUDGET_SECONDS
     outcomes: dict[str, Outcome] = {}
@@ -80,7 +82,7 @@ def study(
     if out is not None:
         make_directory(out.parent, ComparisonError)
         write_atomically(out, (json.dumps(result, indent=1) + "\n").encode(), ComparisonError)
-    if plot is not None and unlimited:
+    if plot is not None:
         make_directory(plot.parent, ComparisonError)
         columns = dict(zip(JUDGED, DATA_SETS, strict=True))
         plot_study(found, unlimited, spend.seconds, plot, columns=columns)
@@ -167,13 +169,20 @@ def study_conv(
 def _show_conv(out: Path, found: list[Examined], as_json: bool) -> None:
     from dataclasses import asdict
 
+    from alphago.arena.stats import student95
     from alphago.controller.nas.conv_study import HAND_MADE, RANDOM, REINFORCE, TESTED, differences
-    from alphago.controller.nas.search import SearchError
+    from alphago.controller.nas.journal import SearchError
     from alphago.files import write_atomically
 
     rows = [{**asdict(one), "error": one.error} for one in found]
-    gains = {name: differences(found, name) for name in (RANDOM, HAND_MADE)}
-    result = {"rows": rows, "gains": {name: {"mean": mean, "error": error} for name, (mean, error) in gains.items()}}
+    seeds = len({one.seed for one in found})
+    gains: dict[str, dict[str, float | None]] = {}
+    for name in (RANDOM, HAND_MADE):
+        mean, error = differences(found, name)
+        known = seeds > 1
+        half = student95(seeds - 1) * error if known else None
+        gains[name] = {"mean": mean, "error": error if known else None, "half_95": half}
+    result = {"rows": rows, "gains": gains}
     write_atomically(out / TESTED, (json.dumps(result, indent=1) + "\n").encode(), SearchError)
     if as_json:
         print(json.dumps({"out": str(out), **result}))
@@ -191,5 +200,7 @@ def _show_conv(out: Path, found: list[Examined], as_json: bool) -> None:
     means = [sum(one.error for one in found if one.name == name) / len({one.seed for one in found}) for name in names]
     table.add_row("mean", *(f"{100 * mean:.2f}" for mean in means))
     Console().print(table)
-    for name, (mean, error) in gains.items():
-        print(f"below {name}: {100 * mean:+.2f} points, standard error {100 * error:.2f}")
+    for name, gain in gains.items():
+        half = gain["half_95"]
+        ends = "one seed has no interval" if half is None else f"+-{100 * half:.2f}, Student's 95 % of {seeds} seeds"
+        print(f"below {name}: {100 * (gain['mean'] or 0.0):+.2f} points ({ends})")

@@ -31,7 +31,7 @@ from alphago.arena.summary import Summary
 from alphago.controller.go.elo import Judged, judge
 from alphago.controller.go.latency import Latencies, machine
 from alphago.controller.go.learning import FEATURES, positions_of
-from alphago.controller.go.networks import architecture_of, multiply_adds_of
+from alphago.controller.go.networks import architecture_of, canonical, multiply_adds_of
 from alphago.controller.go.settings import GoNasSettings
 from alphago.controller.nas.space import SpaceError
 from alphago.errors import AlphaGoError
@@ -76,7 +76,7 @@ def choose_anchors(settings: GoNasSettings) -> list[Anchor]:
     for _ in range(_POOL * count):
         architecture = architecture_of(space.value(space.draw(random)), settings.reference)
         found.setdefault(architecture.model_dump_json(), architecture)
-    found.pop(settings.reference.model_dump_json(), None)
+    found.pop(canonical(settings.reference).model_dump_json(), None)
     if len(found) < count:
         raise SpaceError(f"the space holds {len(found) + 1} networks or few more, {count + 1} anchors are asked for")
     ordered = sorted(found.values(), key=lambda a: (multiply_adds_of(a, settings.size), a.model_dump_json()))
@@ -94,8 +94,8 @@ def begin_anchors(folder: Path, settings: GoNasSettings, *, resume: bool) -> lis
     """Make the folder, or find that the one that is there is of these settings, but for how many games are played: more may be
     asked for later. Raises TrainingError, SpaceError, GameDataError."""
     anchors = choose_anchors(settings)
-    positions_of(settings)  # what is wrong with the games is said before there is a folder
-    begin_folder(folder, {"stage": STAGE, "settings": settings.of_networks()}, resume=resume)
+    games = positions_of(settings).digest  # what is wrong with the games is said before there is a folder
+    begin_folder(folder, {"stage": STAGE, "settings": settings.of_networks(), "games": games}, resume=resume)
     return anchors
 
 
@@ -296,7 +296,8 @@ def finish_anchors(folder: Path, anchors: Sequence[Anchor], settings: GoNasSetti
                 **{name: float(metrics[name]) for name in FEATURES},
             }
         )
-    judged = judge("full", FEATURES, (-1, -1), _matrix(rows), np.array([row["elo"] for row in rows]))
+    elo, cost = (np.array([row[name] for row in rows]) for name in ("elo", "mflop"))
+    judged = judge("full", FEATURES, (-1, -1), _matrix(rows), elo, cost=cost)
     found = {
         "format": FORMAT,
         "settings": settings.model_dump(mode="json"),
@@ -334,6 +335,8 @@ class Anchors:
     reference_ms: float
     """Of the hand-made network there."""
     kappa: float
+    kappa_low: float | None
+    """The lower end of its 95 % interval."""
     full: Judged
     networks: list[dict[str, Any]]
 
@@ -360,6 +363,7 @@ def read_anchors(folder: Path) -> Anchors:
             dict(found["machine"]),
             float(found["reference_ms"]),
             float(found["kappa"]["elo"]),
+            None if found["kappa"]["low"] is None else float(found["kappa"]["low"]),
             Judged.from_dict(found["full"]),
             list(found["networks"]),
         )

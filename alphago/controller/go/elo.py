@@ -35,6 +35,16 @@ def kendall_tau(a: Floats, b: Floats) -> float:
     return product / untied if untied else math.nan
 
 
+def partial_tau(a: Floats, b: Floats, given: Floats) -> float | None:
+    """Kendall's partial rank correlation of two while a third is held (M. G. Kendall, Biometrika 32:277, 1942). None: undefined.
+
+    What is left of a proxy's tau when the cost of networks is given: 0 where it only tells large from small.
+    """
+    ab, ag, bg = kendall_tau(a, b), kendall_tau(a, given), kendall_tau(b, given)
+    left = (1 - ag * ag) * (1 - bg * bg)
+    return (ab - ag * bg) / math.sqrt(left) if left > 1e-9 else None  # of a NaN neither
+
+
 def tau_interval(a: Floats, b: Floats, seed: int = 0) -> tuple[float, float]:
     """95 % of the rank correlations of as many pairs drawn with replacement (percentile bootstrap)."""
     random = np.random.default_rng(seed)
@@ -122,6 +132,8 @@ class Judged:
     """Root mean square of what the prediction of the unseen misses by, Elo."""
     seconds: float
     """That the proxy takes for a network, on average."""
+    tau_given_cost: float | None = None
+    """`partial_tau` given the networks' multiply-adds; None: unknown, or of a proxy that orders them as these do."""
 
     @property
     def refusal(self) -> str | None:
@@ -139,6 +151,7 @@ class Judged:
             "fit": self.fit.to_dict(),
             "tau": round(self.tau, 4),
             "interval": [round(x, 4) for x in self.interval],
+            "tau_given_cost": None if self.tau_given_cost is None else round(self.tau_given_cost, 4),
             "tau_seen": round(self.tau_seen, 4),
             "networks": self.networks,
             "miss": round(self.miss, 2),
@@ -160,6 +173,7 @@ class Judged:
                 int(values["networks"]),
                 float(values["miss"]),
                 float(values["seconds"]),
+                None if values["tau_given_cost"] is None else float(values["tau_given_cost"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise EloError(f"no judgement of a proxy: {error}") from None
@@ -172,8 +186,13 @@ def judge(
     features: Floats,
     elo: Floats,
     seconds: float = 0.0,
+    cost: Floats | None = None,
 ) -> Judged:
-    """Fit a proxy's features to Elo, and hold the fit to every network that it was not fitted to. As `fit_elo`."""
+    """Fit a proxy's features to Elo, and hold the fit to every network that it was not fitted to. As `fit_elo`.
+
+    Args:
+        cost: [n], multiply-adds of the networks or what sorts as they do.
+    """
     fit = fit_elo(names, signs, features, elo)
     n = len(elo)
     foretold = np.zeros(n)
@@ -192,4 +211,5 @@ def judge(
         n,
         float(np.sqrt(np.mean((foretold - elo) ** 2))),
         seconds,
+        None if cost is None else partial_tau(foretold, elo, cost),
     )

@@ -18,17 +18,22 @@ from alphago.data.game_set import Games
 from alphago.nets.architecture import Residual
 from alphago.nets.modules import Network, build
 from alphago.nets.runtimes import learns_in_bf16
+from alphago.nets.shut_inputs import YES_OR_NO, shut_inputs
 from alphago.train.distributed import Place
 from alphago.train.loop import Source, Trainer, TrainingSettings
 from alphago.train.losses import OUTPUTS_OF, losses
 from alphago.train.metrics import measure
 from alphago.train.optim import TrainingError
-from alphago.train.supervised import DataSettings, SupervisedSettings, games_hash, spread
+from alphago.train.supervised import DataSettings, SupervisedSettings, games_hash, settled_globals, spread
 
 LOG_LOSS = "log_loss"
 OUTCOME_MSE = "outcome_mse"
 FEATURES = (LOG_LOSS, OUTCOME_MSE)
 """What strength is foretold by: nats of the moves played, squared error of the outcome, on held-out games."""
+
+
+class Diverged(TrainingError):
+    """A network that did not survive its training: a matter of its own, where other errors of training would meet any network."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,11 @@ class Positions:
     def digest(self) -> str:
         """16 hexadecimal digits that stand for the games."""
         return games_hash(self.games)
+
+    @functools.cached_property
+    def settled(self) -> dict[int, float]:
+        """Global inputs that hardly ever differ, and their values: training in full shuts them, and so does training in short."""
+        return settled_globals(self.games, self.learned, YES_OR_NO)
 
 
 @functools.lru_cache(maxsize=2)
@@ -117,10 +127,12 @@ def learn_briefly(architecture: Residual, settings: GoNasSettings, steps: int, d
     The same architecture gives the same numbers: weights, examples and their order are the settings', not a search's.
 
     Raises:
-        TrainingError: the loss is not finite.
+        Diverged: the network's weights are no numbers any more. TrainingError: the disk, and the like.
+        GameDataError: as `positions_of`.
     """
     full, positions = settings.full, positions_of(settings)
     network: Any = build(architecture, full.training.seed)
+    shut_inputs(network, positions.settled)
     found: dict[str, float] = {}
 
     def evaluate(one: Network) -> dict[str, float]:
@@ -137,5 +149,10 @@ def learn_briefly(architecture: Residual, settings: GoNasSettings, steps: int, d
             loss_of=lambda out, target: losses(out, target, full.loss, full.value_target),
             evaluate=evaluate,
         )
-        trainer.train()
+        try:
+            trainer.train()
+        except TrainingError as error:
+            if all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
+                raise
+            raise Diverged(str(error)) from None
     return found

@@ -69,8 +69,15 @@ def _rank(name: str, value: Any) -> float:
 
 
 def architecture_of(value: Mapping[str, Any], base: Residual) -> Residual:
-    """The network that a value of the space stands for; the rest is as in `base`."""
-    return Residual.model_validate({**base.model_dump(), **value})
+    """The network that a value of the space stands for, in its canonical form; the rest is as in `base`."""
+    return canonical(Residual.model_validate({**base.model_dump(), **value}))
+
+
+def canonical(architecture: Residual) -> Residual:
+    """The same network as all that are written differently: pooling every k-th of fewer than k blocks is none."""
+    if architecture.pool_every > architecture.blocks:
+        return architecture.model_copy(update={"pool_every": 0})
+    return architecture
 
 
 def multiply_adds_of(a: Residual, size: int) -> int:

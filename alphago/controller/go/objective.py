@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from alphago.controller.go.latency import Latencies
+from alphago.controller.go.learning import Diverged
 from alphago.controller.go.networks import architecture_of, multiply_adds_of, smallest
 from alphago.controller.go.proxies import Chosen, features_of, open_supernet
 from alphago.controller.go.supernet import Supernet
@@ -55,9 +56,8 @@ class GoProblem:
         self.__dict__.update(state, space=state["settings"].space())
 
     def architecture(self, choices: Choices) -> Residual:
-        """The network, in its canonical form: pooling every k-th of fewer than k blocks is none."""
-        found = architecture_of(self.space.value(choices), self.settings.reference)
-        return found.model_copy(update={"pool_every": 0}) if found.pool_every > found.blocks else found
+        """The network, in its canonical form."""
+        return architecture_of(self.space.value(choices), self.settings.reference)
 
     def key(self, choices: Choices) -> str:
         """The network in short: b6c64 nested k3 stem5 pool3 se4 silu h32 v64."""
@@ -84,12 +84,19 @@ class GoProblem:
             )
 
     def measure(self, choices: Choices, seed: int) -> Measured:
-        """Ask the proxy. The same network always gets the same weights and examples: the seed changes nothing."""
+        """Ask the proxy. The same network always gets the same weights and examples: the seed changes nothing.
+
+        Raises:
+            FloatingPointError: its training diverged: this network has failed. AlphaGoError: others would fail too.
+        """
         started = time.monotonic()
         architecture = self.architecture(choices)
         latency = self.latencies.of(architecture)
         judged = self.chosen.judged
-        found = features_of(judged.name, architecture, self.settings, self._supernet(), self._device)
+        try:
+            found = features_of(judged.name, architecture, self.settings, self._supernet(), self._device)
+        except Diverged as error:
+            raise FloatingPointError(str(error)) from None
         elo = judged.fit.predict(found)
         gain = self.chosen.anchors.kappa * math.log2(self.latencies.reference_ms / latency)
         more = {"elo_at_equal_visits": elo, "elo_of_speed": gain, "mflop": self._mflop(architecture), **found}

@@ -21,10 +21,11 @@ import numpy as np
 
 from alphago.controller.go.anchors import HAND_MADE, Anchors, read_anchors
 from alphago.controller.go.elo import EloError, Judged, judge
-from alphago.controller.go.learning import FEATURES, learn_briefly
+from alphago.controller.go.learning import FEATURES, learn_briefly, positions_of
 from alphago.controller.go.networks import multiply_adds_of
 from alphago.controller.go.settings import GoNasSettings
-from alphago.controller.go.supernet import Supernet
+from alphago.controller.go.supernet import Supernet, digest_of
+from alphago.controller.nas.journal import only_one
 from alphago.errors import AlphaGoError
 from alphago.files import write_atomically
 from alphago.messages import did_you_mean
@@ -34,7 +35,11 @@ from alphago.train.folders import begin_folder, checkpoints
 
 STAGE: Final = "nas proxies"
 FILE: Final = "proxies.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
+DEFAULT: Final = "short"
+"""What a search uses unless it is told otherwise: what training says, whatever the rank of what needs none."""
+_LEARNING: Final = ("short", "shorter", "shared")
+"""Proxies that depend on the games."""
 _JOURNAL: Final = "features.jsonl"
 
 
@@ -126,14 +131,19 @@ class ProxyRun:
         self.folder, self.proxies, self._device = folder, [proxy_named(name) for name in names], device
         self.anchors: Anchors = read_anchors(anchors)
         self._supernet = None
+        self._shared: tuple[str, str] | None = None
+        """Folder and digest of the supernet."""
         if "shared" in names:
             if supernet is None:
                 raise ProxyError("the proxy shared needs --supernet FOLDER: alphago nas supernet makes one")
             self._supernet = open_supernet(supernet, self.anchors.settings, device)
-        self._supernet_folder = supernet
-        wanted = {"settings": {"anchors": _networks_of(self.anchors)}, "stage": STAGE}
+            self._shared = str(supernet.resolve()), digest_of(supernet) or ""
+        elif supernet is not None:
+            raise ProxyError("a supernet is for the proxy shared, which is not among those to be measured")
+        self._games = positions_of(self.anchors.settings).digest
+        wanted = {"settings": {"anchors": _networks_of(self.anchors)}, "games": self._games, "stage": STAGE}
         begin_folder(folder, wanted, resume=resume)
-        self._known = _read(folder / _JOURNAL)
+        self._known: dict[tuple[str, str, str], dict[str, float]] = {}
         self._stop = False
 
     def stop(self) -> None:
@@ -145,10 +155,19 @@ class ProxyRun:
 
         Args:
             told: number of a measurement from 1, all there are, proxy, anchor, and what was found.
+
+        Raises:
+            ProxyError: another process measures in the folder; a damaged file.
         """
+        with only_one(self.folder, ProxyError):
+            self._known = _read(self.folder / _JOURNAL)
+            return self._measure(told)
+
+    def _measure(self, told: Callable[[int, int, str, str, Mapping[str, float]], None] | None) -> bool:
         jobs = [(proxy, row) for proxy in self.proxies for row in self.anchors.networks]
         for number, (proxy, row) in enumerate(jobs, 1):
-            key = (proxy.name, str(row["name"]))
+            supernet = self._shared[1] if proxy.name == "shared" and self._shared is not None else ""
+            key = (proxy.name, str(row["name"]), supernet)
             if key in self._known:
                 continue
             if self._stop:
@@ -158,35 +177,39 @@ class ProxyRun:
             found = features_of(proxy.name, architecture, self.anchors.settings, self._supernet, self._device)
             values = {**found, "seconds": time.monotonic() - started}
             self._known[key] = values
-            _append(self.folder / _JOURNAL, {"proxy": key[0], "anchor": key[1], "found": values})
+            _append(self.folder / _JOURNAL, {"proxy": key[0], "anchor": key[1], "supernet": key[2], "found": values})
             if told is not None:
                 told(number, len(jobs), proxy.name, key[1], values)
         return True
 
     def finish(self) -> dict[str, Any]:
-        """Judge the proxies; write and return what `proxies.json` holds."""
+        """Judge all proxies that are measured, in earlier runs too; write and return what `proxies.json` holds."""
         networks = self.anchors.networks
-        elo = np.array([row["elo"] for row in networks])
-        judged = []
-        for proxy in self.proxies:
-            found = [self._known[proxy.name, str(row["name"])] for row in networks]
+        elo, cost = (np.array([row[name] for row in networks]) for name in ("elo", "mflop"))
+        shared = self._shared or _supernet_before(self.folder / FILE)
+        judged: list[Judged] = []
+        measured: dict[str, list[dict[str, float]]] = {}
+        for proxy in PROXIES:
+            supernet = shared[1] if proxy.name == "shared" and shared is not None else ""
+            keys = [(proxy.name, str(row["name"]), supernet) for row in networks]
+            if not all(key in self._known for key in keys):
+                continue
+            found = measured[proxy.name] = [self._known[key] for key in keys]
             features = np.array([[one[name] for name, _ in proxy.names] for one in found])
             names, signs = [name for name, _ in proxy.names], [sign for _, sign in proxy.names]
             seconds = float(np.mean([one["seconds"] for one in found]))
-            judged.append(judge(proxy.name, names, signs, features, elo, seconds))
+            judged.append(judge(proxy.name, names, signs, features, elo, seconds, cost))
         result = {
             "format": FORMAT,
             "anchors": str(self.anchors.folder.resolve()),
-            "supernet": None if self._supernet_folder is None else str(self._supernet_folder.resolve()),
+            "strength": _strength_of(self.anchors),
+            "games": self._games,
+            "supernet": None if shared is None else {"folder": shared[0], "digest": shared[1]},
             "proxies": [one.to_dict() for one in judged],
             "foretold": {
                 one.name: [
-                    {
-                        "anchor": row["name"],
-                        "elo": row["elo"],
-                        "foretold": one.fit.predict(self._known[one.name, row["name"]]),
-                    }
-                    for row in networks
+                    {"anchor": row["name"], "elo": row["elo"], "foretold": one.fit.predict(values)}
+                    for row, values in zip(networks, measured[one.name], strict=True)
                 ]
                 for one in judged
             },
@@ -203,16 +226,38 @@ class Chosen:
     anchors: Anchors
     supernet: Path | None
     digest: str
-    """Of the judgement."""
+    """Of the judgement, and of what it was made with."""
     hand: float
     """Elo at equal visits that the proxy foretells of the hand-made network."""
+    games: str
+    """Digest of the games that it was judged with."""
+    supernet_digest: str | None
+
+    def check(self) -> None:
+        """Whether networks would be measured as those were that the proxy was judged by; reads the games where they matter.
+
+        Raises:
+            ProxyError: the games or the supernet have changed since. GameDataError, TrainingError: there are no such games.
+        """
+        if self.judged.name in _LEARNING and positions_of(self.anchors.settings).digest != self.games:
+            raise ProxyError(
+                f"the games of {', '.join(self.anchors.settings.full.data.stores)} are others than those that the proxy "
+                f"{self.judged.name} was judged with: run alphago nas proxies anew, with another --out"
+            )
+        if self.judged.name == "shared" and self.supernet is not None:
+            open_supernet(self.supernet, self.anchors.settings)
+            if digest_of(self.supernet) != self.supernet_digest:
+                raise ProxyError(
+                    f"{self.supernet}: holds another supernet than the one that was judged: alphago nas proxies --resume judges it"
+                )
 
 
 def choose_proxy(folder: Path, name: str | None = None) -> Chosen:
-    """The proxy of a name, or the one with the best rank correlation of those that may be used.
+    """The proxy of a name, or `DEFAULT`.
 
     Raises:
-        ProxyError: none was judged, there is no such one, or it is refused; says why. The anchors' matches give time no price.
+        ProxyError: none was judged, there is no such one, or it is refused; says why. The anchors have played since, or their
+            matches give time no price.
     """
     path = folder / FILE
     try:
@@ -220,7 +265,10 @@ def choose_proxy(folder: Path, name: str | None = None) -> Chosen:
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise ProxyError(f"{path}: no proxies of format {FORMAT}")
         judged = {one.name: one for one in map(Judged.from_dict, found["proxies"])}
-        anchors, supernet = Path(found["anchors"]), found["supernet"]
+        anchors, strength, games = Path(found["anchors"]), str(found["strength"]), str(found["games"])
+        shared = (
+            None if found["supernet"] is None else (Path(found["supernet"]["folder"]), str(found["supernet"]["digest"]))
+        )
         hand = {
             name: next(float(row["foretold"]) for row in rows if row["anchor"] == HAND_MADE)
             for name, rows in found["foretold"].items()
@@ -233,13 +281,20 @@ def choose_proxy(folder: Path, name: str | None = None) -> Chosen:
         raise
     except (ValueError, KeyError, TypeError, StopIteration) as error:
         raise ProxyError(f"{path}: damaged: {error}") from None
-    fit = {one.name: one for one in judged.values() if one.refusal is None}
+    fit = [one.name for one in judged.values() if one.refusal is None]
     rest = "; ".join(f"{one.name} {one.tau:.2f}" for one in judged.values())
+    if not judged:
+        raise ProxyError(f"{path}: no proxy is measured to its end: go on with alphago nas proxies --resume")
     if name is None:
+        first = judged.get(DEFAULT) or max(judged.values(), key=lambda one: one.tau)
         if not fit:
-            first = max(judged.values(), key=lambda one: one.tau)
             raise ProxyError(f"{path}: no proxy may be searched by: {first.name}: {first.refusal} (tau: {rest})")
-        chosen = max(fit.values(), key=lambda one: one.tau)
+        if DEFAULT not in fit:
+            why = f"is refused: {judged[DEFAULT].refusal}" if DEFAULT in judged else "was not judged"
+            raise ProxyError(
+                f"{path}: the proxy {DEFAULT} {why}; --proxy names another: {', '.join(fit)} (tau: {rest})"
+            )
+        chosen = judged[DEFAULT]
     elif name not in judged:
         raise ProxyError(
             f"{path}: no proxy {name!r}{did_you_mean(name, judged)} was judged; there are {', '.join(judged)}"
@@ -248,32 +303,56 @@ def choose_proxy(folder: Path, name: str | None = None) -> Chosen:
         chosen = judged[name]
         if chosen.refusal is not None:
             raise ProxyError(f"the proxy {name} is refused: {chosen.refusal} (tau: {rest})")
-    place, met = None if supernet is None else Path(supernet), read_anchors(anchors)
-    if met.kappa <= 0:
+    met = read_anchors(anchors)
+    if _strength_of(met) != strength:
         raise ProxyError(
-            f"{anchors}: a doubling of visits gained {met.kappa:+.0f} Elo: time has no price by these matches; let more be played "
-            f"(anchors.doubling_games, then alphago nas anchors --resume)"
+            f"{anchors}: the anchors have other ratings than those that {path} was fitted to: run alphago nas proxies --resume"
         )
-    return Chosen(chosen, met, place, digest(path), hand[chosen.name])
+    if met.kappa <= 0 or (met.kappa_low is not None and met.kappa_low <= 0):
+        low = "" if met.kappa_low is None else f", at least {met.kappa_low:+.0f} with 95 %"
+        raise ProxyError(
+            f"{anchors}: a doubling of visits gained {met.kappa:+.0f} Elo{low}: time has no price by these matches; let more be "
+            f"played (anchors.doubling_games, then alphago nas anchors --resume)"
+        )
+    place, held = shared or (None, None)
+    made = _digest([chosen.to_dict(), strength, games, held if chosen.name == "shared" else None])
+    return Chosen(chosen, met, place, made, hand[chosen.name], games, held)
+
+
+def _strength_of(anchors: Anchors) -> str:
+    """16 hexadecimal digits that stand for what proxies are fitted to: the anchors' networks and ratings."""
+    return _digest([[row["name"], row["hash"], row["elo"]] for row in anchors.networks])
 
 
 def _networks_of(anchors: Anchors) -> str:
     """16 hexadecimal digits that stand for the anchors' networks and what they learned from, not for their games: there may be
     more of them one day, and what proxies measure stays what it is."""
     networks = [[row["name"], row["hash"]] for row in anchors.networks]
-    return hashlib.sha256(json.dumps([anchors.settings.of_networks(), networks]).encode()).hexdigest()[:16]
+    return _digest([anchors.settings.of_networks(), networks])
 
 
-def digest(path: Path) -> str:
-    """16 hexadecimal digits of a file. Raises ProxyError."""
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
+
+
+def _supernet_before(path: Path) -> tuple[str, str] | None:
+    """Folder and digest of the supernet of an earlier judgement, whose measurements stay what they are."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        found = json.loads(path.read_text(encoding="utf-8"))["supernet"]
+        return None if found is None else (str(found["folder"]), str(found["digest"]))
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise ProxyError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError):
+        raise ProxyError(f"{path}: damaged: delete it, and it is made anew") from None
 
 
-def _read(path: Path) -> dict[tuple[str, str], dict[str, float]]:
-    """What a journal holds; a last line that a killed process left unfinished is dropped, from the file too."""
+def _read(path: Path) -> dict[tuple[str, str, str], dict[str, float]]:
+    """What a journal holds, by proxy, anchor and supernet.
+
+    A last line that a killed process left unfinished is dropped, from the file too.
+    """
     if not path.exists():
         return {}
     data = path.read_bytes()
@@ -284,7 +363,8 @@ def _read(path: Path) -> dict[tuple[str, str], dict[str, float]]:
     for number, line in enumerate(whole.splitlines(), 1):
         try:
             row = json.loads(line)
-            known[str(row["proxy"]), str(row["anchor"])] = {name: float(value) for name, value in row["found"].items()}
+            key = str(row["proxy"]), str(row["anchor"]), str(row["supernet"])
+            known[key] = {name: float(value) for name, value in row["found"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ProxyError(f"{path}:{number}: damaged line: {error}") from None
     return known

@@ -8,6 +8,7 @@ what it says can be believed is for `alphago.controller.go.proxies` to find out.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -90,6 +91,18 @@ class SharedWeights(nn.Module):
             else:
                 found[name] = shared[tuple(map(_part, shared.shape, parameter.shape, range(4)))]
         return found
+
+
+def digest_of(folder: Path) -> str | None:
+    """16 hexadecimal digits that stand for the weights in a supernet's folder; None: there are none. Raises TrainingError."""
+    found = checkpoints(folder)
+    if not found:
+        return None
+    path = found[-1] / _TENSORS
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise TrainingError(f"{path}: {error.strerror or error}") from None
 
 
 def _key(name: str, kind: str) -> str:

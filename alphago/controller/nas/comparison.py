@@ -62,11 +62,14 @@ class Outcome:
     """Answers that break the limit, or runs without an answer."""
     seconds: float
     """That it took."""
+    unanswered: int = 0
+    """Runs without an answer: no part of means and deviations."""
 
     @property
     def errors(self) -> tuple[float, ...]:
         """Half the widths of the means' 95 % intervals."""
-        return tuple(1.96 * deviation / math.sqrt(self.runs) for deviation in self.deviations)
+        answered = max(1, self.runs - self.unanswered)
+        return tuple(1.96 * deviation / math.sqrt(answered) for deviation in self.deviations)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -181,6 +184,7 @@ def outcome_of(row: Row, table: Table, found: Found, seconds: float) -> Outcome:
         float(found.evaluations.mean()),
         violations,
         seconds,
+        int((~answered).sum()),
     )
 
 

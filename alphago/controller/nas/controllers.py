@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from alphago.controller.nas.space import Space, SpaceError
+from alphago.controller.nas.space import DRAWS, DeadEnd, Space, SpaceError
 from alphago.train.episodes import Batch
 from alphago.train.policies import drawn, entropy_of, masked_log_softmax
 from alphago.train.reinforce import Evaluation
@@ -46,19 +46,39 @@ class _Controller(nn.Module, ABC):
     def sample(
         self, count: int, generator: torch.Generator, contexts: Tensor | None = None, greedy: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """See `alphago.train.policies.Sequencer`."""
+        """See `alphago.train.policies.Sequencer`. Sequences that the constraints leave no way to end are drawn again.
+
+        Raises:
+            DeadEnd: 1,000 draws have none that ends; or the one that is `greedy`.
+        """
         contexts = self._contexts(count, contexts)
+        chosen, log_probs, dead = self._drawn(generator, contexts, greedy)
+        for _ in range(0 if greedy else DRAWS - 1):
+            if not dead:
+                break
+            rows = sorted(dead)
+            chosen[rows], log_probs[rows], again = self._drawn(generator, contexts[rows], greedy)
+            dead = {rows[row]: text for row, text in again.items()}
+        for text in dead.values():
+            raise DeadEnd(text)
+        return chosen, log_probs
+
+    def _drawn(
+        self, generator: torch.Generator, contexts: Tensor, greedy: bool
+    ) -> tuple[Tensor, Tensor, dict[int, str]]:
+        """Choices and log-probabilities, [n, decisions]; of the rows that came into a dead end, which it was."""
+        count, dead = len(contexts), dict[int, str]()
         state, before = self.start(contexts), None
         chosen: list[Tensor] = []
         log_probs = []
         for turn in range(len(self.space.widths)):
             logits, state = self.step(turn, state, before, contexts)
-            masks = self._masks(turn, torch.stack(chosen, 1) if chosen else torch.zeros(count, 0, dtype=torch.int64))
-            p = masked_log_softmax(logits, masks)
+            so_far = torch.stack(chosen, 1) if chosen else torch.zeros(count, 0, dtype=torch.int64)
+            p = masked_log_softmax(logits, self._masks(turn, so_far, dead))
             before = drawn(p, generator, greedy)
             chosen.append(before)
             log_probs.append(p.gather(-1, before[:, None]).squeeze(-1))
-        return torch.stack(chosen, 1), torch.stack(log_probs, 1)
+        return torch.stack(chosen, 1), torch.stack(log_probs, 1), dead
 
     def evaluate(self, batch: Batch) -> Evaluation:
         """See `alphago.train.reinforce.Policy`."""
@@ -82,13 +102,20 @@ class _Controller(nn.Module, ABC):
             return torch.zeros(count, dtype=torch.int64)
         return contexts
 
-    def _masks(self, turn: int, before: Tensor) -> Tensor:
+    def _masks(self, turn: int, before: Tensor, dead: dict[int, str]) -> Tensor:
+        """What each row may choose; rows that are at a dead end join the dead, whose first option is open to go on with."""
         if self.space.is_static:
             return self.options[turn].expand(len(before), -1)
         masks = np.zeros((len(before), self.widest), dtype=bool)
         for row, sequence in enumerate(before.tolist()):
-            mask = self.space.allowed(sequence)
-            masks[row, : len(mask)] = mask
+            if row not in dead:
+                try:
+                    mask = self.space.allowed(sequence)
+                    masks[row, : len(mask)] = mask
+                except DeadEnd as error:
+                    dead[row] = str(error)
+            if row in dead:
+                masks[row, 0] = True
         return torch.from_numpy(masks)
 
 
@@ -205,7 +232,7 @@ def make_controller(
 
 
 def greedy_choices(controller: _Controller, context: int = 0) -> tuple[int, ...]:
-    """The likeliest choice at every decision, one after the other."""
+    """The likeliest choice at every decision, one after the other. Raises DeadEnd: that leads to nothing."""
     contexts = torch.tensor([context])
     chosen, _ = controller.sample(1, torch.Generator(), contexts, greedy=True)
     found: NDArray[np.int64] = chosen[0].numpy()

@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alphago.controller.nas.convolutional import ConvProblem, child_parameters, errors_of, hand_made
+from alphago.controller.nas.journal import SearchError
+from alphago.controller.nas.measuring import whole_workers
 from alphago.controller.nas.objective import Budget
 from alphago.controller.nas.runs import SearchSettings, begin_search, result_of, write_result
-from alphago.controller.nas.search import Progress, SearchError, whole_workers
+from alphago.controller.nas.search import Progress
 from alphago.files import make_directory, write_atomically
 
 TESTED: Final = "tested.json"
@@ -158,7 +160,8 @@ def _tested(
 
 
 def differences(found: Sequence[Examined], name: str) -> tuple[float, float]:
-    """By how much the errors of REINFORCE's networks lie below those of `name`, seed by seed: mean, and its standard error."""
+    """By how much the errors of REINFORCE's networks lie below those of `name`, seed by seed: mean, and its standard error, which
+    has one degree of freedom fewer than there are seeds (NaN of one seed)."""
 
     def of(one: str) -> NDArray[np.float64]:
         return np.array([tested.error for tested in sorted(found, key=lambda t: t.seed) if tested.name == one])

@@ -7,9 +7,10 @@ a CPU: a controller proposes, a child is trained for seconds, and the cube of it
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from typing import Any, Final
 
@@ -19,11 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alphago.controller.nas.objective import Measured
+from alphago.controller.nas.objective import Limit, Measured, ObjectiveError
 from alphago.controller.nas.space import Choice, Choices, Group, Links, Repeat, Space
 from alphago.errors import AlphaGoError
 
 LAYERS: Final = 4
+FILTERS: Final = (4, 8, 12, 16)
+KERNELS: Final = (1, 3, 5)
 SHARES: Final = (0.5, 0.25)
 """Of the images: to learn from, to validate on; the rest is the test."""
 CLASSES: Final = 10
@@ -38,7 +41,7 @@ class ImagesError(AlphaGoError):
 
 def space(layers: int = LAYERS) -> Space:
     """Filters, kernel and links of every layer."""
-    return Space(Repeat(Group(filters=Choice(4, 8, 12, 16), kernel=Choice(1, 3, 5), inputs=Links()), layers))
+    return Space(Repeat(Group(filters=Choice(*FILTERS), kernel=Choice(*KERNELS), inputs=Links()), layers))
 
 
 @functools.cache
@@ -183,20 +186,28 @@ class ConvProblem:
         self._epochs = epochs
 
     def key(self, choices: Choices) -> str:
-        """The choices: two networks that are alike but for the order of layers count as two."""
-        return ",".join(map(str, choices))
+        """The network's `short_text`: networks that are alike but for the order of their layers are one."""
+        return short_text(self.space.value(choices))
+
+    def check(self, limit: Limit) -> None:
+        """Raises ObjectiveError where even the smallest children break the limit: by the fastest of some runs of each."""
+        layers = sum(decision.name.endswith(".kernel") for decision in self.space.decisions)
+        beside: list[dict[str, Any]] = [{"filters": FILTERS[0], "kernel": KERNELS[0], "inputs": []}] * layers
+        chained = [{**layer, "inputs": [number - 1] if number else []} for number, layer in enumerate(beside)]
+        with _one_thread():
+            fastest = min(float(child_times_ms(one).min()) for one in (beside, chained))
+        if fastest > limit.latency_ms:
+            raise ObjectiveError(
+                f"no child keeps a limit of {limit.latency_ms:g} ms: the smallest of {layers} layers takes {fastest:.3g} ms"
+            )
 
     def measure(self, choices: Choices, seed: int) -> Measured:
         """Train the child, on one thread."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
         started = time.monotonic()
-        try:
-            layers = self.space.value(choices)
+        layers = self.space.value(choices)
+        with _one_thread():
             best = float(train_child(layers, seed, epochs=self._epochs)[-LAST:].max())
             latency = child_latency_ms(layers)
-        finally:
-            torch.set_num_threads(threads)
         more = {"accuracy": best, "parameters": float(child_parameters(layers))}
         return Measured(best**3, seconds=time.monotonic() - started, latency_ms=latency, more=more)
 
@@ -211,21 +222,68 @@ class ConvProblem:
         return {**texts, "parameters": child_parameters(layers)}
 
 
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def child_parameters(layers: list[dict[str, Any]]) -> int:
     """Parameters of a child."""
     return sum(p.numel() for p in Child(layers).parameters())
 
 
+def short_text(layers: list[dict[str, Any]]) -> str:
+    """A network in short: "4k3 8k1<0" has two layers, whose second reads the first.
+
+    Of all orders in which layers come after those that feed them it is the one that sorts first: layers that are only written
+    down in another order have the same text.
+    """
+    feeds = [
+        frozenset(n for n, layer in enumerate(layers) if source in layer["inputs"]) for source in range(len(layers))
+    ]
+    places: list[dict[int, int]] = [{}]
+    """Orders that begin alike so far: layer to place."""
+    chosen = []
+    for place in range(len(layers)):
+        found: dict[tuple[int, int, tuple[int, ...]], list[dict[int, int]]] = {}
+        for order in places:
+            met = set()
+            for number, layer in enumerate(layers):
+                if number in order or not all(source in order for source in layer["inputs"]):
+                    continue
+                one = (layer["filters"], layer["kernel"], tuple(sorted(order[source] for source in layer["inputs"])))
+                if (one, feeds[number]) not in met:  # of twins, which feed the same layers too, either will do
+                    met.add((one, feeds[number]))
+                    found.setdefault(one, []).append({**order, number: place})
+        first = min(found)
+        places = found[first]
+        chosen.append(first)
+    return " ".join(
+        f"{filters}k{kernel}" + (f"<{'+'.join(map(str, inputs))}" if inputs else "")
+        for filters, kernel, inputs in chosen
+    )
+
+
+def child_latency_ms(layers: list[dict[str, Any]]) -> float:
+    """The median of `child_times_ms`."""
+    return float(np.median(child_times_ms(layers)))
+
+
 @torch.no_grad()
-def child_latency_ms(layers: list[dict[str, Any]], *, batch: int = 64, repeats: int = 30) -> float:
-    """Milliseconds of an untrained child on a batch of images, on one thread as `ConvProblem.measure` sees to: the median."""
+def child_times_ms(layers: list[dict[str, Any]], *, batch: int = 64, repeats: int = 30) -> NDArray[np.float64]:
+    """Milliseconds of an untrained child on a batch of images, [repeats], on one thread as `ConvProblem.measure` sees to."""
     child, images = Child(layers).eval(), torch.zeros(batch, 1, 8, 8)
     times = []
     for _ in range(repeats + 3):
         started = time.perf_counter()
         child(images)
         times.append(time.perf_counter() - started)
-    return float(np.median(times[3:])) * 1e3
+    return np.array(times[3:]) * 1e3
 
 
 def hand_made(parameters: int, layers: int = LAYERS) -> list[dict[str, Any]]:

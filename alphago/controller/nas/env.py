@@ -10,6 +10,7 @@ controller act in it, decision by decision.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from alphago.controller.nas.controllers import FactorisedController, LstmControl
 from alphago.controller.nas.nasbench201 import REWARD, load_table, synthetic_table
 from alphago.controller.nas.objective import Problem
 from alphago.controller.nas.problems import table_problem
+from alphago.controller.nas.space import DeadEnd
 from alphago.errors import AlphaGoError
 from alphago.train.episodes import Batch
 from alphago.train.policies import drawn, entropy_of, masked_log_softmax
@@ -50,7 +52,8 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.int64], np.int64]):
         decision: name of the next decision; "" when all are made.
     and at the end of an episode
         architecture: what was decided; value, seconds, latency_ms: what was measured;
-        illegal: name of the decision whose action was masked, when that ended it, with `illegal_reward`.
+        illegal: name of the decision whose action was masked, or that the constraints left no action, when that ended it, with
+            `illegal_reward`.
 
     Args:
         problem: measured in this process, with seeds out of the environment's own random numbers.
@@ -95,7 +98,11 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.int64], np.int64]):
         self._chosen.append(choice)
         self._show()
         if turn + 1 < len(self._decisions):
-            return self._observation(), 0.0, False, False, self._info()
+            info = self._info()
+            if not info["action_mask"].any():  # the constraints leave no way to end
+                self._running = False
+                return self._observation(), self._illegal_reward, True, False, info | {"illegal": info["decision"]}
+            return self._observation(), 0.0, False, False, info
         self._running = False
         choices = tuple(self._chosen)
         found = self.problem.measure(choices, int(self.np_random.integers(2**31)))
@@ -129,8 +136,9 @@ class ArchitectureEnv(gymnasium.Env[NDArray[np.int64], np.int64]):
         mask = np.zeros(self._widest, dtype=np.int8)
         if turn == len(self._decisions):
             return {"action_mask": mask, "decision": ""}
-        allowed = self.problem.space.allowed(self._chosen)
-        mask[: len(allowed)] = allowed
+        with contextlib.suppress(DeadEnd):
+            allowed = self.problem.space.allowed(self._chosen)
+            mask[: len(allowed)] = allowed
         return {"action_mask": mask, "decision": self._decisions[turn].name}
 
 

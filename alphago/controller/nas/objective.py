@@ -42,7 +42,11 @@ class Problem(Protocol):
         """The canonical form: choices with equal keys are the same answer."""
 
     def measure(self, choices: Choices, seed: int) -> Measured:
-        """Find out what an answer is worth. An exception makes it invalid, and is told."""
+        """Find out what an answer is worth. An exception makes it invalid, and is told.
+
+        Raises:
+            AlphaGoError: what all measurements stand on is wrong (games, a device): that ends the search, and nothing is noted.
+        """
 
     def describe(self, choices: Choices) -> dict[str, Any]:
         """What is said of the answer in the end, such as accuracies that no search may see; anything that JSON holds."""
@@ -50,7 +54,10 @@ class Problem(Protocol):
 
 @runtime_checkable
 class Timed(Protocol):
-    """A problem that knows how long an answer takes without training it: a limit can be kept before anything is measured."""
+    """A problem that knows how long an answer takes without training it: a limit can be kept before anything is measured.
+
+    Exceptions count as those of `Problem.measure`.
+    """
 
     def latency_ms(self, choices: Choices) -> float:
         """Milliseconds; the same for the same choices, whenever it is asked."""

@@ -10,10 +10,12 @@ from typing import Annotated, Any, Final, Literal
 
 import pydantic
 
-from alphago.controller.nas.objective import HINGE, Budget, Limit, ObjectiveError, Problem, Timed
-from alphago.controller.nas.search import Search, SearchError, Tried
+from alphago.controller.nas.journal import SearchError
+from alphago.controller.nas.objective import HINGE, Budget, Limit, Problem, Timed
+from alphago.controller.nas.search import Search, Tried
 from alphago.controller.nas.space import Choices
 from alphago.controller.nas.strategies import Accept, make_strategy
+from alphago.errors import AlphaGoError
 from alphago.files import write_atomically
 from alphago.train.folders import begin_folder
 
@@ -45,6 +47,7 @@ def begin_search(
     folder: Path | None = None,
     resume: bool = False,
     executor: Executor | None = None,
+    timeout: float | None = None,
 ) -> Search:
     """A search that is ready to run, from its beginning or from where its journal ends.
 
@@ -53,6 +56,7 @@ def begin_search(
     Args:
         about: what else the search depends on: the space, the table's contents; a search that goes on must have the same.
         folder: None: nothing is kept.
+        timeout: as of `Search`.
 
     Raises:
         TrainingError: the folder holds another search, or a search and `resume` is off.
@@ -78,6 +82,7 @@ def begin_search(
         folder=folder,
         executor=executor,
         charge_repeats=settings.charge_repeats,
+        timeout=timeout,
     )
 
 
@@ -91,7 +96,12 @@ def _screen(problem: Problem, settings: SearchSettings) -> Accept | None:
     timed, most = problem, settings.limit_ms
 
     def keeps(choices: Choices) -> bool:
-        return timed.latency_ms(choices) <= most
+        try:
+            return timed.latency_ms(choices) <= most
+        except AlphaGoError:
+            raise
+        except Exception:  # noqa: BLE001  # what cannot be timed is proposed: its measurement fails, and says why
+            return True
 
     return keeps
 
@@ -159,11 +169,3 @@ def read_result(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format") != FORMAT or not {"search", "best"} <= found.keys():
         raise SearchError(f"{file}: no result of a search of format {FORMAT}")
     return found
-
-
-def choices_of(result: Mapping[str, Any], problem: Problem) -> Choices:
-    """The best choices of a result, checked against the space. Raises ObjectiveError, SpaceError."""
-    choices = result["best"].get("choices")
-    if not isinstance(choices, list) or not all(isinstance(choice, int) for choice in choices):
-        raise ObjectiveError("the result names no choices")
-    return problem.space.check(choices)

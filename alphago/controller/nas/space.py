@@ -25,11 +25,16 @@ from numpy.typing import NDArray
 from alphago.errors import AlphaGoError
 
 Choices: TypeAlias = tuple[int, ...]
-_ATTEMPTS: Final = 1000
+DRAWS: Final = 1000
+"""Of a sequence of decisions, after which constraints that leave none have a space called empty."""
 
 
 class SpaceError(AlphaGoError):
     """A space with nothing in it, or choices that are none of it; the message says what."""
+
+
+class DeadEnd(SpaceError):
+    """Choices after which the constraints leave the next decision no option: others lead further, perhaps."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ class Space:
         """Options of the next decision after these choices: bool [options].
 
         Raises:
-            SpaceError: the constraints leave none.
+            DeadEnd: the constraints leave none.
         """
         turn = len(before)
         decision = self.decisions[turn]
@@ -161,7 +166,7 @@ class Space:
             mask[option] = all(constraint.check(found) for constraint in self.constraints)
         if not mask.any():
             texts = "; ".join(constraint.text for constraint in self.constraints)
-            raise SpaceError(f"no option is left for {decision.name} under the constraints: {texts}")
+            raise DeadEnd(f"no option is left for {decision.name} under the constraints: {texts}")
         return mask
 
     def masks(self, choices: NDArray[np.int64]) -> NDArray[np.bool_] | None:
@@ -185,16 +190,16 @@ class Space:
         """Choices that are uniform at every decision among what is allowed.
 
         Raises:
-            SpaceError: the constraints lead into dead ends again and again.
+            DeadEnd: the constraints lead into one again and again.
         """
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(DRAWS):
             chosen: list[int] = []
             try:
                 for _ in self.decisions:
                     options = np.flatnonzero(self.allowed(chosen))
                     chosen.append(int(options[random.integers(len(options))]))
-            except SpaceError:
-                if attempt == _ATTEMPTS - 1:
+            except DeadEnd:
+                if attempt == DRAWS - 1:
                     raise
                 continue
             return tuple(chosen)
@@ -202,7 +207,7 @@ class Space:
 
     def changed(self, choices: Choices, random: np.random.Generator) -> Choices:
         """Other choices that differ in one decision that matters; what follows from it is mended at random (a mutation)."""
-        for _ in range(_ATTEMPTS):
+        for _ in range(DRAWS):
             turns = [t for t in range(len(choices)) if self.allowed(choices[:t]).sum() > 1]
             if not turns:
                 raise SpaceError("nothing can be changed: every decision has one option")
@@ -216,7 +221,7 @@ class Space:
                     old = choices[later]
                     left = np.flatnonzero(mask)
                     found.append(old if mask[old] else int(left[random.integers(len(left))]))
-            except SpaceError:
+            except DeadEnd:
                 continue
             return tuple(found)
         raise SpaceError("no change of one decision fulfils the constraints")

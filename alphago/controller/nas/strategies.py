@@ -15,7 +15,7 @@ import numpy as np
 
 from alphago.controller.nas.controllers import CONTROLLERS, make_controller
 from alphago.controller.nas.replay import ATTEMPTS, ReplaySettings, ReplaySource
-from alphago.controller.nas.space import Choices, Space
+from alphago.controller.nas.space import DRAWS, Choices, DeadEnd, Space
 from alphago.errors import AlphaGoError
 from alphago.train.baselines import Baseline, MovingAverage, NoBaseline
 from alphago.train.optim import OptimizerSettings, ScheduleSettings
@@ -136,14 +136,20 @@ class Tpe:
         return [_accepted(self._draw(), self._accept) for _ in range(self._batch)]
 
     def _draw(self) -> Callable[[], Choices]:
-        """Draws for one place of the batch; a draw that another follows is told as failed."""
+        """Draws for one place of the batch; a draw that another follows is told as failed. Dead ends are drawn again."""
         self._trials.append(None)
 
         def draw() -> Choices:
-            if self._trials[-1] is not None:
-                self._study.tell(self._trials[-1], state=self._failed)
-            self._trials[-1] = self._study.ask()
-            return self._suggested(self._trials[-1])
+            for attempt in range(DRAWS):
+                if self._trials[-1] is not None:
+                    self._study.tell(self._trials[-1], state=self._failed)
+                self._trials[-1] = self._study.ask()
+                try:
+                    return self._suggested(self._trials[-1])
+                except DeadEnd:
+                    if attempt == DRAWS - 1:
+                        raise
+            raise AssertionError
 
         return draw
 
