@@ -82,6 +82,19 @@ def test_the_contiguous_optimum_of_links_that_cost_less_one_way(seed: int) -> No
     assert found.ms == pytest.approx(wanted, abs=1e-9) == problem.cost(found.placement)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_contiguous_optimum_holds_what_it_reads(seed: int) -> None:
+    """Memory that counts copies of outputs, too: still the best of all contiguous placements that fit, and the solver agrees."""
+    graph = random_graph(seed, 6, activations=True)
+    room = float(graph.memory.sum() + graph.activations.sum()) * 0.6
+    problem = Problem(graph, machine(2, memory=room, host=True), "throughput")
+    tried = zip(every(problem), *_parts(problem), strict=True)
+    wanted = min(ms for placement, ms, fits in tried if fits and contiguous_by_hand(problem, placement))
+    found = best_contiguous(problem)
+    assert found.ms == pytest.approx(wanted, abs=1e-9) == problem.cost(found.placement)
+    assert solver_bound(problem, 20.0).ms == pytest.approx(best(problem), rel=1e-6)
+
+
 def _parts(problem: Problem) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     costs = problem.costs(every(problem))
     return costs.ms, costs.fits

@@ -44,6 +44,10 @@ def test_help_imports_nothing_heavy() -> None:
         (["optimise", "--model", "resnet"], "no model 'resnet' (did you mean resnet50?)"),
         (["optimise", "--objective", "speed"], "--objective 'speed': latency, throughput"),
         (["optimise", "--budget", "soon"], "--budget: expected a time"),
+        (
+            ["optimise", "--budget", "0"],
+            "--budget 0: expected a time such as 10m, or a number of placements of 1 or more",
+        ),
         (["optimise", "--memory", "much"], "expected an amount of memory such as 600MiB or 2GiB, got 'much'"),
         (["optimise", "--memory", "1MB", "--processors", "0"], "no device can hold and compute"),
         (["optimise", "--devices", "1", "--processors", "0"], "all devices together have 4e+08"),

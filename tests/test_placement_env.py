@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -17,6 +18,7 @@ from alphago.controller.placement.env import ENV_ID, PlacementEnv
 from alphago.controller.placement.graph import PlacementError
 from alphago.controller.placement.problem import Problem
 from alphago.controller.placement.stepwise import Stepwise
+from alphago.controller.placement.stored import digest, write_problem
 from alphago.train.sources import MASK, VectorEnvSource
 from placement_helpers import chain, machine, random_graph
 
@@ -46,6 +48,19 @@ def test_the_reward_is_that_of_the_placement() -> None:
             rewards.append(reward)
         assert rewards[:-1] == [0.0] * (problem.groups - 1)
         assert rewards[-1] == -math.sqrt(problem.costs_of_operations(info["placement"][None]).ms[0])
+
+
+def test_a_stored_problem_is_placed_as_it_was_stored(tmp_path: Path) -> None:
+    """With its groups, its objective and its queue; what is given besides changes them."""
+    groups = np.array([0, 0, 1, 2])
+    problem = Problem(chain([1.0] * 4), machine(2), "throughput", groups, "fifo")
+    write_problem(tmp_path / "kept.json", problem)
+    found = made(graph=tmp_path / "kept.json").problem
+    assert digest(found) == digest(problem) and found.groups == 3
+    other = made(graph=tmp_path / "kept.json", objective="latency", groups="bound").problem
+    assert (other.objective, other.groups, other.queue) == ("latency", 4, "fifo")
+    with pytest.raises(PlacementError, match="a problem has its graph, objective and groups already"):
+        made(problem=problem, objective="latency")
 
 
 def test_masked_devices_end_the_episode() -> None:

@@ -12,11 +12,13 @@ import pydantic
 import pytest
 import torch
 
+from alphago.controller.placement import search as search_module
 from alphago.controller.placement.graph import PlacementError
 from alphago.controller.placement.problem import Costs, Problem
 from alphago.controller.placement.search import Budget, PolicySettings, Search, SearchSettings, Settled, make_policy
 from alphago.controller.placement.source import PlacementSource, RewardSettings, coarse
 from alphago.controller.placement.stepwise import Stepwise
+from alphago.train import folders
 from alphago.train.folders import CHECKPOINTS
 from alphago.train.optim import TrainingError
 from alphago.train.reinforce import Reinforce
@@ -56,6 +58,53 @@ def test_a_search_killed_at_any_moment_ends_as_if_it_had_not_been(kind: str, tmp
     assert found.placement is not None and wanted.placement is not None
     assert found.steps == wanted.steps and (found.placement == wanted.placement).all() and found.ms == wanted.ms
     assert (found.placements, found.failed, found.rounds) == (wanted.placements, wanted.failed, 2)
+
+
+def bomb(call: Any, at: int, after: bool) -> Any:
+    """The function, which at its call of this number is killed: before it does anything, or after all."""
+    count = [0]
+
+    def called(*args: Any, **more: Any) -> Any:
+        count[0] += 1
+        if count[0] == at and not after:
+            raise KeyboardInterrupt
+        found = call(*args, **more)
+        if count[0] == at:
+            raise KeyboardInterrupt
+        return found
+
+    return called
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "at", "after"),
+    [
+        (PlacementSource, "collect", 1, True),  # of 3 updates in each of 2 rounds
+        (PlacementSource, "collect", 5, True),
+        (PlacementSource, "consider", 2, True),
+        (Reinforce, "step", 2, True),
+        (folders, "_sync", 2, False),  # in the middle of a checkpoint
+        (folders, "_sync", 9, True),
+        (search_module, "write_atomically", 1, False),  # of the rounds that have ended
+        (search_module, "write_atomically", 1, True),
+    ],
+)
+def test_a_search_killed_between_any_two_steps_ends_as_if_it_had_not_been(
+    where: Any, what: str, at: int, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = Problem(random_graph(1, 10), machine(2, memory=30.0, host=True))
+    whole = Search(problem, settings_of(steps=3), Budget(rounds=2))
+    assert whole.run()
+    with monkeypatch.context() as patched:
+        patched.setattr(where, what, bomb(getattr(where, what), at, after))
+        with pytest.raises(KeyboardInterrupt):
+            Search(problem, settings_of(steps=3), Budget(rounds=2), folder=tmp_path / "run").run()
+    search = Search(problem, settings_of(steps=3), Budget(rounds=2), folder=tmp_path / "run", resume=True)
+    assert search.run()
+    found, wanted = search.found, whole.found
+    assert found.placement is not None and wanted.placement is not None
+    assert (found.ms, found.steps, found.placements) == (wanted.ms, wanted.steps, wanted.placements)
+    assert (found.placement == wanted.placement).all() and (found.failed, found.rounds) == (wanted.failed, 2)
 
 
 def test_another_problem_or_setting_is_refused(tmp_path: Path) -> None:
@@ -161,6 +210,20 @@ def test_what_does_not_fit_is_counted_and_gets_the_failing_time() -> None:
         assert other.collect(placer, 3).rewards[-1] == wanted
 
 
+def test_what_does_not_fit_is_never_better_than_what_does() -> None:
+    """A host by itself takes 5 ms, so that failing counts 10; a placement that fits and takes 45 is better all the same."""
+    problem = Problem(chain([1.0, 4.0], memory=2.0, transfer=20.0), machine(2, memory=3.0, host=True))
+    placer = Scripted([[0, 0], [0, 1], [2, 2]])
+    for kind, sign in (("sqrt", math.sqrt), ("log", math.log), ("linear", float)):
+        source = PlacementSource(problem, placer, RewardSettings(kind=kind))  # type: ignore[arg-type]
+        episodes = source.collect(placer, 3)
+        assert source.failing_ms == 10.0
+        wanted = [-sign(90.0), -sign(45.0), -sign(5.0)]
+        assert episodes.rewards[episodes.starts + 1].tolist() == pytest.approx(wanted)
+    alone = PlacementSource(problem, Scripted([[0, 0]]), RewardSettings())
+    assert alone.collect(alone.placer, 1).rewards[-1] == -math.sqrt(10.0)
+
+
 def test_measurements_of_equal_placements_are_made_once() -> None:
     problem = Problem(chain([1.0, 2.0, 3.0]), machine(2))
     asked: list[int] = []
@@ -188,6 +251,15 @@ def test_measurements_of_equal_placements_are_made_once() -> None:
 def test_the_trainer_is_the_one_for_everything() -> None:
     """Nobody overrides its step; a search makes its rounds with the very class."""
     assert Reinforce.__subclasses__() == []
+    seen = set()
+    problem = Problem(random_graph(1, 8), machine(2))
+    search = Search(
+        problem,
+        settings_of(),
+        Budget(rounds=1),
+        watcher=lambda *_: seen.add((type(search._trainer), "step" in vars(search._trainer))),
+    )
+    assert search.run() and seen == {(Reinforce, False)}
 
 
 def test_checkpoints_are_there_while_it_runs(tmp_path: Path) -> None:

@@ -6,11 +6,16 @@ import itertools
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from alphago.controller.placement.bounds import critical_path
 from alphago.controller.placement.graph import Device, Graph, Link, Machine, unique_edges
 from alphago.controller.placement.problem import Problem
 from placement_helpers import chain, machine, random_graph, reference_latency, reference_load
+
+
+def with_activations(graph: Graph, activations: NDArray[np.float64]) -> Graph:
+    return Graph(**{**{name: getattr(graph, name) for name in graph.__dataclass_fields__}, "activations": activations})
 
 
 def ms_of(problem: Problem, placement: list[int]) -> float:
@@ -157,6 +162,20 @@ def test_throughput_counts_work_and_what_crosses_once_each() -> None:
     assert problem.loads(np.array([0, 1, 1, 0])).tolist() == [1 + 2 + 1 + 2, 4 + 5 + 1 + 2, 0]
 
 
+def test_under_throughput_who_reads_an_output_holds_it_too() -> None:
+    """Weights of 1 byte, outputs of 4: a device holds what it makes and, once each, what it reads from elsewhere."""
+    graph = with_activations(diamond(), np.full(4, 4.0))
+    held = Problem(graph, machine(3), "throughput").costs_of_operations(np.array([[0, 1, 2, 0], [0, 1, 1, 0]])).held
+    assert held[0].tolist() == [
+        2 * 5 + 2 * 4,
+        5 + 4,
+        5 + 4,
+    ]  # a and d, and what b and c hand on; b and a copy; c and a copy
+    assert held[1].tolist() == [2 * 5 + 2 * 4, 2 * 5 + 4, 0]  # b and c read one copy
+    tight = Problem(graph, machine(3, memory=17.0), "throughput")
+    assert not tight.costs_of_operations(np.array([[0, 1, 2, 0]])).fits[0]
+
+
 # --- against the second simulator -----------------------------------------------------------------------------------------
 
 
@@ -181,6 +200,46 @@ def test_latency_with_a_host_is_that_of_the_plain_simulator(seed: int) -> None:
     problem = Problem(random_graph(seed, 14), machine(2, host=True))
     for placement in random.integers(0, 3, (10, 14)):
         assert problem.costs_of_operations(placement[None]).ms[0] == reference_latency(problem, placement)[0]
+
+
+def mixed(seed: int, host: bool) -> tuple[Graph, Machine]:
+    """Kinds that differ, one of which cannot do everything, links of other speeds and sorts; sums of times are exact."""
+    random = np.random.default_rng(seed)
+    graph = random_graph(seed, 14, kinds=("gpu", "npu"), activations=True)
+    cannot = graph.times["npu"].copy()
+    cannot[random.integers(0, 14)] = np.inf
+    fields = {name: getattr(graph, name) for name in graph.__dataclass_fields__}
+    fields |= {
+        "times": {**graph.times, "npu": cannot},
+        "transfer_ms": None,
+        "output_bytes": random.integers(0, 9, 14) * 4.0,
+    }
+    made = [
+        Device("fast", "gpu", 50.0, Link(16.0, 0.25)),
+        Device("slow", "npu", 40.0, Link(4.0, 0.0, blocks=True)),
+        Device("core", "gpu", 60.0, Link(8.0, 0.5, blocks=True, reads_in_place=True)),
+        Device("other", "npu", 30.0, Link(2.0, reads_in_place=True)),
+    ]
+    return Graph(**fields), Machine((*made, Device("host", "gpu")) if host else tuple(made), [0.0, 0.25][seed % 2])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_devices_and_links_that_differ_are_those_of_the_plain_simulator(seed: int) -> None:
+    graph, where = mixed(seed, seed % 3 == 0)
+    both = [
+        Problem(graph, where, "latency", None, "fifo" if seed % 4 == 1 else "longest"),
+        Problem(graph, where, "throughput"),
+    ]
+    for placement in np.random.default_rng(seed).integers(0, len(where), (12, 14)):
+        unable = any(np.isinf(both[0].tables.times[op, device]) for op, device in enumerate(placement))
+        found = [problem.costs_of_operations(placement[None]) for problem in both]
+        if unable:
+            assert not found[0].fits[0] and np.isinf(found[0].ms[0])
+            continue
+        ms, peaks = reference_latency(both[0], placement)
+        assert found[0].ms[0] == ms and found[0].fits[0] == (peaks <= both[0].limits).all()
+        np.testing.assert_array_equal(found[0].held[0], peaks)
+        assert found[1].ms[0] == reference_load(both[1], placement)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import sys
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -26,7 +23,6 @@ from alphago.commands.place_problem import (
     ObjectiveOption,
     ProcessorsOption,
     QueueOption,
-    Task,
     TracerOption,
     TrainingOption,
     check_measurable,
@@ -34,13 +30,6 @@ from alphago.commands.place_problem import (
 )
 from alphago.commands.place_study import study
 from alphago.commands.train_options import JsonOption, TensorboardOption, changed, stops
-
-if TYPE_CHECKING:
-    from alphago.controller.placement.compare import Row
-    from alphago.controller.placement.problem import Problem
-    from alphago.controller.placement.search import Search
-
-PROBLEM: Final = "problem.json"
 
 app = typer.Typer(
     add_completion=False,
@@ -110,8 +99,27 @@ def optimise(
     import torch
 
     from alphago import configs
+    from alphago.commands.place_run import (
+        PROBLEM,
+        Told,
+        bound_of,
+        budget_of,
+        default_folder,
+        described,
+        executor_of,
+        finish,
+        keep,
+        manifest_of,
+        result_of,
+        rows_of,
+        say,
+        seconds_or_none,
+        task_of,
+        timed,
+    )
     from alphago.commands.train_progress import Screen
     from alphago.controller.placement.graph import PlacementError
+    from alphago.controller.placement.measure import measured_costs
     from alphago.controller.placement.search import Search, SearchSettings
     from alphago.controller.placement.stored import write_problem
 
@@ -130,24 +138,24 @@ def optimise(
     }
     settings = changed(configs.load(config, SearchSettings), given)
     spend = budget_of(budget)
-    solver_seconds = _seconds(bound)
-    folder = out or Path("runs") / f"place-{Path(model).stem.replace(':', '-')}-{objective or 'latency'}"
+    solver_seconds = seconds_or_none(bound)
+    folder = out or default_folder(asked)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # such small networks only wait for a second one
     try:
-        task = _task(asked, folder, resume)
+        task = task_of(asked, folder, resume)
         problem = task.problem
-        say(_described(problem))
-        with Screen(folder if tensorboard else None) as screen, _costs(task, reward) as costs:
+        say(described(problem))
+        with Screen(folder if tensorboard else None) as screen, executor_of(task, reward) as executor:
             search = Search(
                 problem,
                 settings,
                 spend,
                 folder=folder,
                 resume=resume,
-                costs=costs,
-                manifest=_manifest(asked, problem, reward),
-                watcher=Told(screen).updated,
+                costs=None if executor is None else measured_costs(executor, problem),
+                manifest=manifest_of(asked, problem, reward),
+                watcher=Told(screen, reward).updated,
             )
             if not (folder / PROBLEM).exists():
                 write_problem(folder / PROBLEM, problem)
@@ -156,13 +164,14 @@ def optimise(
             if not done:
                 screen.say("stopped; go on with the same command and --resume")
                 raise KeyboardInterrupt
-        _keep(search, task, folder)  # what follows may fail, or be stopped
-        rows = _rows(search, task, baselines)
-        bound_ms = _bound(problem, solver_seconds)
-        timed = _timed(task, rows) if measured else []
+            result = result_of(search, executor)
+        keep(result, task, folder, reward)  # what follows may fail, or be stopped
+        rows = rows_of(result, task, baselines)
+        bound_ms = bound_of(problem, solver_seconds)
+        times = timed(task, rows) if measured else []
     finally:
         torch.set_num_threads(threads)
-    _finish(search, task, folder, rows, bound_ms, timed, as_json)
+    finish(result, task, folder, rows, bound_ms, times, reward=reward, as_json=as_json)
 
 
 @app.command()
@@ -190,6 +199,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Place by rules and by searches that do not learn, and print the table."""
+    from alphago.commands.place_run import bound_of, seconds_or_none
     from alphago.commands.place_table import print_table, row_values
     from alphago.controller.placement.compare import baselines
 
@@ -198,7 +208,7 @@ def compare(
     )  # fmt: skip
     task = make_task(asked)
     rows = list(baselines(task.problem, placements=placements, seed=seed, expert=task.expert))
-    bound_ms = _bound(task.problem, _seconds(bound))
+    bound_ms = bound_of(task.problem, seconds_or_none(bound))
     if as_json:
         print(json.dumps({"bound_ms": bound_ms, "rows": [row_values(row) for row in rows]}))
     else:
@@ -226,13 +236,14 @@ def show(
     """Describe a graph and its machine: operations, work, memory, what cannot be beaten."""
     import numpy as np
 
+    from alphago.commands.place_run import described
     from alphago.controller.placement.bounds import critical_path, simple_bound
     from alphago.controller.placement.stored import write_problem
 
     problem = make_task(
         Asked(model, devices, objective, processors, memory, machine, batch, tracer, training, groups, queue, calibrate)
     ).problem
-    print(_described(problem))
+    print(described(problem))
     graph = problem.graph
     for kind, times in graph.times.items():
         print(
@@ -268,218 +279,3 @@ def models() -> None:
 app.command()(measure)
 app.command()(validate)
 app.command()(study)
-
-
-# --- the parts of a run -----------------------------------------------------------------------------------------------------
-
-
-def say(text: str) -> None:
-    """A line for people."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def budget_of(text: str) -> Any:
-    """A time or a number of placements. Raises PlacementError."""
-    from alphago.controller.placement.graph import PlacementError
-    from alphago.controller.placement.search import Budget
-    from alphago.machine import seconds_of
-
-    if text.replace(",", "").isdigit():
-        return Budget(placements=max(1, int(text.replace(",", ""))))
-    try:
-        return Budget(seconds=seconds_of(text))
-    except ValueError as error:
-        raise PlacementError(f"--budget: {error}, or a number of placements") from None
-
-
-def _seconds(text: str | None) -> float | None:
-    from alphago.controller.placement.graph import PlacementError
-    from alphago.machine import seconds_of
-
-    try:
-        return None if text is None else seconds_of(text)
-    except ValueError as error:
-        raise PlacementError(f"--bound: {error}") from None
-
-
-def _task(asked: Asked, folder: Path, resume: bool) -> Task:
-    """The task; of a run that goes on with the times that it measured when it began."""
-    from alphago.controller.placement.stored import read_problem
-
-    kept = folder / PROBLEM
-    if resume and not asked.is_file and kept.exists():
-        return make_task(asked, read_problem(kept))
-    return make_task(asked)
-
-
-def _manifest(asked: Asked, problem: Problem, reward: str) -> dict[str, Any]:
-    """What tells a run from another: of a file its content, of a model the options, since its times are measured anew each time."""
-    from dataclasses import asdict
-
-    from alphago.controller.placement.stored import digest
-
-    if asked.is_file:
-        return {"digest": digest(problem), "reward": reward}
-    return {**asdict(asked), "expert": None, "reward": reward}
-
-
-def _described(problem: Problem) -> str:
-    graph = problem.graph
-    return (
-        f"{graph.name}: {len(graph):,} operations, {len(graph.edges):,} edges, {problem.groups:,} groups; "
-        f"{problem.machine.name}; {problem.objective}"
-    )
-
-
-def _costs(task: Task, reward: str) -> Any:
-    import contextlib
-
-    if reward == "simulated":
-        return contextlib.nullcontext()
-
-    @contextlib.contextmanager
-    def measuring() -> Any:
-        from alphago.controller.placement.executor import Executor
-        from alphago.controller.placement.measure import measured_costs
-
-        assert task.captured is not None
-        with Executor(task.captured, task.devices) as executor:
-            yield measured_costs(executor, task.problem)
-
-    return measuring()
-
-
-def _rows(search: Search, task: Task, with_baselines: bool) -> list[Row]:
-    from alphago.controller.placement.compare import Row, baselines, groups_row, operations_row
-    from alphago.controller.placement.heuristics import alone
-
-    found, problem = search.found, task.problem
-    text = f"{found.rounds} rounds, {found.failed:,} did not fit"
-    if found.placement is None:
-        rows = [Row("REINFORCE", math.inf, None, found.placements, found.seconds, f"nothing that fits; {text}")]
-    else:
-        rows = [
-            operations_row(
-                problem, "REINFORCE", found.placement, placements=found.placements, seconds=found.seconds, note=text
-            )
-        ]
-    if with_baselines:
-        for row in baselines(problem, placements=min(found.placements, 200_000), expert=task.expert):
-            say(f"{row.method}: " + (f"{row.ms:.4g} ms" if math.isfinite(row.ms) else row.note))
-            rows.append(row)
-    else:
-        device, _ = problem.best_alone
-        rows.append(groups_row(problem, f"all on {problem.machine.devices[device].name}", lambda: alone(problem)))
-    return rows
-
-
-def _bound(problem: Problem, seconds: float | None) -> float | None:
-    from alphago.controller.placement.bounds import simple_bound, solver_bound
-
-    return simple_bound(problem) if seconds is None else solver_bound(problem, seconds).ms
-
-
-def _timed(task: Task, rows: list[Row]) -> Any:
-    from alphago.controller.placement.executor import Executor, Whole
-    from alphago.controller.placement.measure import side_by_side
-    from alphago.machine import usable_threads
-
-    assert task.captured is not None
-    fitting = {row.method: row.placement for row in rows if row.placement is not None and math.isfinite(row.ms)}
-    whole = tuple(Whole(task.captured, threads) for threads in sorted({1, usable_threads()}))
-    with Executor(task.captured, task.devices) as executor:
-        return side_by_side(
-            executor,
-            task.problem,
-            fitting,
-            whole=whole,
-            told=lambda number, total: say(f"measured round {number} of {total}") if number % 10 == 0 else None,
-        )
-
-
-def _facts(search: Search, problem: Problem) -> dict[str, Any]:
-    found = search.found
-    return {
-        "objective": problem.objective,
-        "ms": found.ms if math.isfinite(found.ms) else None,
-        "placements": found.placements,
-        "failed": found.failed,
-        "rounds": found.rounds,
-        "seconds": round(found.seconds, 1),
-    }
-
-
-def _keep(search: Search, task: Task, folder: Path) -> None:
-    """Write the placement and its picture. Raises PlacementError: nothing fits; how much was tried is written down."""
-    from alphago.commands.place_table import write_json
-    from alphago.controller.placement.corpus import write_placement
-    from alphago.controller.placement.gantt import plot_timeline
-    from alphago.controller.placement.graph import PlacementError
-
-    found, problem = search.found, task.problem
-    facts = _facts(search, problem)
-    if found.placement is None:
-        write_json(folder / "comparison.json", {**facts, "rows": []})
-        raise PlacementError(
-            f"none of {found.placements:,} placements fits in memory: a larger --budget, more --devices or more --memory"
-        )
-    write_placement(folder / "placement.json", problem.graph, problem.machine, found.placement, facts)
-    plot_timeline(problem, found.placement, folder / "timeline.png")
-
-
-def _finish(
-    search: Search, task: Task, folder: Path, rows: list[Row], bound_ms: float | None, timed: Any, as_json: bool
-) -> None:
-    from alphago.commands.place_table import (
-        measured_values,
-        measured_verdict,
-        print_table,
-        row_values,
-        verdict,
-        write_json,
-    )
-
-    found, problem = search.found, task.problem
-    ours = rows[0]
-    best = min(row.ms for row in rows)
-    values = {
-        **_facts(search, problem),
-        "bound_ms": bound_ms,
-        "rows": [row_values(row) for row in rows],
-        "steps": [[step.placements, step.ms] for step in found.steps],
-        "against_best": ours.ms / best if best > 0 else 1.0,
-        "measured": measured_values(timed),
-    }
-    write_json(folder / "comparison.json", values)
-    sentence = verdict(problem, ours.ms)
-    if timed:
-        sentence += "; " + measured_verdict(timed, "REINFORCE", rows[1].method)
-    if as_json:
-        print(json.dumps({**values, "verdict": sentence, "folder": str(folder)}))
-        return
-    print_table(problem, rows, bound_ms, timed)
-    print(f"{folder}: placement.json, timeline.png, comparison.json\n{sentence}")
-
-
-class Told:
-    """Hands what a search tells to the screen: a bar over the whole budget."""
-
-    def __init__(self, screen: Any) -> None:
-        self._screen = screen
-        self._started, self._first, self._count = time.monotonic(), -1.0, 0
-
-    def updated(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
-        """See `alphago.controller.placement.search.Told`."""
-        spent = metrics["spent"]
-        if self._first < 0:
-            self._first = spent
-        self._count += 1
-        gone = time.monotonic() - self._started
-        left = gone / max(1e-9, spent - self._first) * (1 - spent) if spent > self._first else 0.0
-        self._screen.log(int(metrics["placements"]), {f"place/{name}": value for name, value in metrics.items()})
-        text = (
-            f"round {int(metrics['round']) + 1}, update {step} of {total}, best {metrics['best_ms']:.4g} ms, "
-            f"median {metrics.get('median_ms', math.nan):.4g}, {int(metrics['placements']):,} placements, "
-            f"entropy {metrics['entropy']:.3f}, {100 * metrics['invalid_share']:.0f} % do not fit"
-        )
-        self._screen.tell(int(1000 * spent), 1000, left, text)

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor, nn
 
     from alphago.controller.placement.capture import Captured
@@ -137,7 +135,7 @@ def make_task(asked: Asked, kept: Problem | None = None) -> Task:
         kept: the problem of a run that goes on: nothing is measured again.
 
     Raises:
-        PlacementError: an option is wrong, or the model cannot be traced.
+        PlacementError: an option is wrong, the model cannot be traced, or it is not that of the run.
     """
     from alphago.controller.placement.graph import PlacementError
     from alphago.controller.placement.grouping import RULES
@@ -198,7 +196,7 @@ def _corpus_machine(asked: Asked, machine: Machine) -> Machine:
     processors = len(machine) - accelerators
     each = next((device.memory for device in machine.devices if device.kind == ACCELERATOR), float("inf"))
     if asked.devices is not None:
-        if not asked.devices.isdigit():
+        if not asked.devices.isdecimal():
             raise PlacementError(f"--devices {asked.devices!r}: of a graph file a number of accelerators")
         accelerators = count_of(asked.devices)
     return corpus_machine(
@@ -223,7 +221,8 @@ def _model_task(asked: Asked, kept: Problem | None) -> Task:
         if asked.training:
             raise PlacementError("--training needs a simulated machine: --machine k80")
         devices = device_names(asked.devices)
-    if kept is not None:
+    if kept is not None and devices:
+        _check_same(kept, captured)
         return Task(kept, captured, devices)
     objective: Any = asked.objective or "latency"
     queue: Any = asked.queue or "longest"
@@ -235,12 +234,27 @@ def _model_task(asked: Asked, kept: Problem | None) -> Task:
     return Task(Problem(graph, machine, objective, grouped(graph, rule, scopes=scopes), queue), captured, devices)
 
 
+def _check_same(kept: Problem, captured: Captured) -> None:
+    """Raises PlacementError: the problem that a run keeps is not that of the model as it is now, whatever its times."""
+    from alphago.controller.placement.graph import PlacementError
+    from alphago.controller.placement.problem import Problem
+    from alphago.controller.placement.stored import digest
+
+    try:
+        graph = captured.graph(dict(kept.graph.times))
+        now = digest(Problem(graph, kept.machine, kept.objective, kept.group_of, kept.queue))
+    except PlacementError:  # not even as many operations
+        now = ""
+    if now != digest(kept):
+        raise PlacementError(f"{captured.name} is another model than the run began with: choose another --out")
+
+
 def _simulated(asked: Asked, captured: Captured) -> tuple[Graph, Machine]:
     from alphago.controller.placement.estimates import estimated_times, k80_machine, with_backward
     from alphago.controller.placement.graph import PlacementError
 
     count = asked.devices or "2"
-    if not count.isdigit():
+    if not count.isdecimal():
         raise PlacementError(f"--devices {count!r}: of a simulated machine a number of GPUs")
     number = count_of(count)
     machine = k80_machine(number) if asked.memory is None else k80_machine(number, bytes_of(asked.memory))
@@ -263,36 +277,35 @@ def _cores(asked: Asked, captured: Captured, devices: tuple[str, ...]) -> tuple[
             if kinds[device] not in times:
                 times[kinds[device]] = executor.profile(number)
         if asked.calibrate and len(devices) > 1:
-            machine = calibrated_machine(executor, kinds, memory, prober(devices))
+            machine = calibrated_machine(devices, kinds, memory, probe)
         else:
-            # what a copy between two caches does on an ordinary computer
-            link = Link(bytes_per_ms=5e6, blocks=True, reads_in_place=True)
+            # what a copy between two caches, and one between a GPU and ordinary memory, do on an ordinary computer
+            links = {
+                CORE: Link(bytes_per_ms=5e6, blocks=True, reads_in_place=True),
+                "cuda": Link(bytes_per_ms=6e6, latency_ms=0.02, blocks=True),
+            }
             machine = Machine(
-                tuple(Device(name, kinds[name], memory, link) for name in devices),
+                tuple(Device(name, kinds[name], memory, links[kinds[name]]) for name in devices),
                 0.02,
                 f"{len(devices)} devices, not calibrated",
             )
     return captured.graph(times), machine
 
 
-def prober(devices: tuple[str, ...]) -> Callable[[int], Executor]:
-    """Makes executors of a chain that hands so many bytes from one device to the next."""
+def probe(size: int, pair: tuple[str, str]) -> Executor:
+    """An executor on two devices of a chain of operations that hands so many bytes on from each to the next."""
+    import torch
 
-    def probe(size: int) -> Executor:
-        import torch
+    from alphago.controller.placement.capture import capture
+    from alphago.controller.placement.executor import Executor
 
-        from alphago.controller.placement.capture import capture
-        from alphago.controller.placement.executor import Executor
+    class Chain(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            for _ in range(8):
+                x = torch.neg(x)
+            return x
 
-        class Chain(torch.nn.Module):
-            def forward(self, x: Tensor) -> Tensor:
-                for _ in range(8):
-                    x = torch.neg(x)
-                return x
-
-        return Executor(capture(Chain(), (torch.zeros(size // 4),), name="probe"), devices[:2])
-
-    return probe
+    return Executor(capture(Chain(), (torch.zeros(size // 4),), name="probe"), pair)
 
 
 def built(model: str, batch: int) -> tuple[nn.Module, tuple[Tensor, ...]]:
@@ -348,7 +361,7 @@ def device_names(text: str | None) -> tuple[str, ...]:
     from alphago.controller.placement.executor import core_names
     from alphago.controller.placement.graph import PlacementError
 
-    if text is None or text.isdigit():
+    if text is None or text.isdecimal():
         count = count_of(text or "2")
         if count < 1:
             raise PlacementError("--devices 0: at least one")

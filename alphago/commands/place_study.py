@@ -54,7 +54,7 @@ def study(
     import torch
 
     from alphago import configs
-    from alphago.commands.place import budget_of
+    from alphago.commands.place_run import budget_of
     from alphago.commands.train_options import changed
     from alphago.controller.placement.graph import PlacementError
     from alphago.controller.placement.problem import OBJECTIVES
@@ -62,7 +62,7 @@ def study(
 
     if objective not in OBJECTIVES:
         raise PlacementError(f"--objective {objective!r}: {', '.join(OBJECTIVES)}")
-    files = sorted(path for path in folder.rglob("*.json") if not only or any(part in str(path) for part in only))
+    files = graph_files(folder, only or [], out)
     if not files:
         raise PlacementError(f"{folder}: no graph files" + (f" with {' or '.join(only)} in their path" if only else ""))
     settings = changed(configs.load(config, SearchSettings), {"policy.kind": policy, "seed": seed})
@@ -78,15 +78,16 @@ def study(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
+        names = names_of(sorted(folder.rglob("*.json")))  # of all, so that --only calls none by another name
         for number, path in enumerate(files, 1):
-            name = f"{path.parent.name}-{path.stem}"
+            name = names[path].replace("/", "-")
             print(f"graph {number} of {len(files)}: {name}", file=sys.stderr, flush=True)
             done = out / name / "result.json"
             expert = _expert_of(path, experts)
             asked["file"] = _digest(path)
             asked["expert"] = None if expert is None else _digest(expert)
             if not done.exists():
-                _one(path, objective, settings, spend, asked, out / name, expert, placements, bound)
+                _one(path, objective, settings, spend, asked, out / name, names[path], expert, placements, bound)
             results.append(_result(done, asked))
     finally:
         torch.set_num_threads(threads)
@@ -94,6 +95,41 @@ def study(
         print(json.dumps({"objective": objective, "graphs": results}))
     else:
         _print(objective, results)
+
+
+def graph_files(folder: Path, only: list[str], out: Path) -> list[Path]:
+    """The files of a folder that are to be placed, sorted: what `only` names, and neither a person's split nor a result of a study.
+
+    Raises:
+        PlacementError: one of them is no JSON, or the results are to lie among them.
+    """
+    from alphago.controller.placement.corpus import is_split, read_json
+    from alphago.controller.placement.graph import PlacementError
+
+    base, results = folder.resolve(), out.resolve()
+    if base == results:
+        raise PlacementError(f"--out {out}: the folder of the graphs themselves; results need one of their own")
+    found = sorted(path for path in folder.rglob("*.json") if not only or any(part in str(path) for part in only))
+    if results.is_relative_to(base):
+        found = [path for path in found if not path.resolve().is_relative_to(results)]
+    return [path for path in found if not is_split(read_json(path))]
+
+
+def names_of(files: list[Path]) -> dict[Path, str]:
+    """What each graph is called, FOLDER/NAME, with as many folders above as tell it from the others."""
+    found: dict[Path, str] = {}
+    for path in files:
+        depth = 2
+        while depth < len(path.parts) and any(
+            other != path and _tail(other, depth) == _tail(path, depth) for other in files
+        ):
+            depth += 1
+        found[path] = _tail(path, depth)
+    return found
+
+
+def _tail(path: Path, depth: int) -> str:
+    return "/".join([*path.parts[-depth:-1], path.stem])
 
 
 def _digest(path: Path) -> str:
@@ -107,6 +143,7 @@ def _one(
     spend: Any,
     asked: dict[str, Any],
     folder: Path,
+    title: str,
     expert: Path | None,
     placements: int,
     bound: float,
@@ -157,7 +194,7 @@ def _one(
         counts = [arrival(row.steps, best) for row in rows if row.method.startswith(name)]
         arrivals[name] = min((count for count in counts if count is not None), default=None)
     values = {
-        "graph": f"{path.parent.name}/{path.stem}",
+        "graph": title,
         "asked": asked,
         "operations": len(graph),
         "groups": problem.groups,

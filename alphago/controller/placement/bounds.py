@@ -113,9 +113,11 @@ class _Program:
             (op, sorted({int(group_of[reader]) for reader in readers} - {int(group_of[op])}))
             for op, readers in enumerate(problem.graph.readers)
         ]
-        self.shared = [(op, groups) for op, groups in self.shared if groups and problem.tables.out_ms[op].any()]
-        g, d, u = problem.groups, problem.devices, len(self.shared)
         self.is_latency = problem.objective == "latency"
+        tables = problem.tables
+        matters = tables.out_ms.any(axis=1) | ((tables.activations > 0) & (not self.is_latency))
+        self.shared = [(op, groups) for op, groups in self.shared if groups and matters[op]]
+        g, d, u = problem.groups, problem.devices, len(self.shared)
         self.first_out, self.first_in, self.first_end = g * d, g * d + u * d, g * d + 2 * u * d
         self.pairs = [(op, reader) for op, readers in self.shared for reader in readers] if self.is_latency else []
         self.first_crossing = self.first_end + (len(problem.graph) if self.is_latency else 0)
@@ -182,6 +184,11 @@ class _Program:
                 )
             if np.isfinite(p.limits[device]):
                 held = [(group * d + device, float(p.memory[group] / p.limits[device])) for group in range(p.groups)]
+                held += [
+                    (self.first_in + n * d + device, float(tables.activations[op] / p.limits[device]))
+                    for n, (op, _) in enumerate(self.shared)
+                    if not self.is_latency and tables.activations[op]
+                ]
                 self._row(held, 0.0, 1.0 + 1e-9)
         if self.is_latency:
             self._paths(times)

@@ -8,6 +8,7 @@ of a tuple, and operations that share weights are bound to one device.
 from __future__ import annotations
 
 import copy
+import functools
 import operator
 import time
 import warnings
@@ -155,9 +156,12 @@ def capture(module: nn.Module, inputs: Sequence[Tensor], *, tracer: Tracer = "fx
         name: None given: the name of its class.
 
     Raises:
-        PlacementError: it cannot be traced, or changes tensors in place, which other devices would not see.
+        PlacementError: it cannot be traced, fails on these inputs, or changes tensors in place, which other devices would not see.
     """
     name = name or type(module).__name__
+    for place, one in enumerate(inputs):
+        if not isinstance(one, Tensor):
+            raise PlacementError(f"{name}: input {place} is of type {type(one).__name__}, expected a tensor")
     module = copy.deepcopy(module).eval()
     for part in module.modules():
         if getattr(part, "inplace", False) is True:
@@ -177,8 +181,14 @@ def capture(module: nn.Module, inputs: Sequence[Tensor], *, tracer: Tracer = "fx
     if not nodes:
         raise PlacementError(f"{name}: there is no operation in it")
     recorder = _Recorder(traced)
-    with torch.no_grad():
-        recorder.run(*inputs)
+    try:
+        with torch.no_grad():
+            recorder.run(*inputs)
+    except Exception as error:  # noqa: BLE001  # the user's code again: other inputs than it takes, for instance
+        text = (str(error).splitlines() or [""])[0]
+        raise PlacementError(
+            f"{name}: fails on its inputs when it is run as traced: {type(error).__name__}: {text}"
+        ) from None
     return Captured(name, traced, tuple(inputs), nodes, tuple(recorder.found[node] for node in nodes))
 
 
@@ -281,7 +291,7 @@ class Timer:
         module, known, place = self._captured.module, dict[fx.Node, Any](), 0
         times = np.zeros(len(self._captured.nodes))
         given = iter(inputs)
-        wait = torch.cuda.synchronize if self._device != "cpu" else _nothing
+        wait = functools.partial(torch.cuda.synchronize, self._device) if self._device != "cpu" else _nothing
         for node in module.graph.nodes:
             if node.op == "placeholder":
                 known[node] = next(given)

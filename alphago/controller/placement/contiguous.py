@@ -192,7 +192,7 @@ def _members(masks: list[int], count: int) -> Floats:
 
 @dataclass(frozen=True)
 class _Crossings:
-    """Outputs that some other node reads, H of them, and what devices of C classes pay for one that they have a part of."""
+    """Outputs that some other node reads, H of them, and what devices of C classes pay and hold for one they have a part of."""
 
     nodes: NDArray[np.uint64]
     """[H, W]: who makes it and who reads it, as a set of nodes."""
@@ -202,24 +202,30 @@ class _Crossings:
     """[H, C]: of the device of its maker."""
     in_ms: Floats
     """[H, C]: of every other that reads it."""
+    bytes: Floats
+    """[H]: that every other needs which reads it."""
 
 
 def _crossings(problem: Problem, quotient: _Quotient, firsts: list[int]) -> _Crossings:
     """Outputs of the same nodes are one, whose costs are summed."""
     op_node = quotient.node_of[problem.group_of]
     sums: dict[tuple[int, int], Floats] = {}
+    sizes: dict[tuple[int, int], float] = {}
     for op, readers in enumerate(problem.graph.readers):
         home = 1 << int(op_node[op])
         nodes = home
         for reader in readers:
             nodes |= 1 << int(op_node[reader])
         cost = np.stack([problem.tables.out_ms[op, firsts], problem.tables.in_ms[op, firsts]])  # [2, C]
-        if nodes != home and cost.any():
-            key = (nodes, 0 if (cost[0] == cost[1]).all() else home)
+        size = float(problem.tables.activations[op])
+        if nodes != home and (cost.any() or size):
+            key = (nodes, 0 if (cost[0] == cost[1]).all() and not size else home)
             sums[key] = sums.get(key, 0.0) + cost
+            sizes[key] = sizes.get(key, 0.0) + size
     both = np.stack(list(sums.values())) if sums else np.zeros((0, 2, len(firsts)))
     nodes_of, makers = [nodes for nodes, _ in sums], [maker for _, maker in sums]
-    return _Crossings(_words(nodes_of, quotient.count), _words(makers, quotient.count), both[:, 0], both[:, 1])
+    held = np.array(list(sizes.values()), dtype=np.float64)
+    return _Crossings(_words(nodes_of, quotient.count), _words(makers, quotient.count), both[:, 0], both[:, 1], held)
 
 
 # --- the recursion -----------------------------------------------------------------------------------------------------------
@@ -273,7 +279,8 @@ def _search(table: _Table, counts: list[int], speeds: Floats, limit: float) -> _
                 inside, known, best[before], values, source, kind, c,
                 table.words, np.ascontiguousarray(table.times[:, c]), np.ascontiguousarray(table.unable[:, c]),
                 table.memory, float(table.limits[c]), table.crossings.nodes, table.crossings.maker,
-                np.ascontiguousarray(table.crossings.out_ms[:, c]), np.ascontiguousarray(table.crossings.in_ms[:, c]), limit,
+                np.ascontiguousarray(table.crossings.out_ms[:, c]), np.ascontiguousarray(table.crossings.in_ms[:, c]),
+                table.crossings.bytes, limit,
             )  # fmt: skip
         came[state] = (source, kind)
     state, ideal = states[-1], ideals - 1
@@ -297,7 +304,7 @@ def _search(table: _Table, counts: list[int], speeds: Floats, limit: float) -> _
 def _extend(
     after: Ints, before: Ints, reached: Floats, values: Floats, source: Ints, kind: Ints, c: int,
     words: NDArray[np.uint64], times: Floats, unable: Floats, memory: Floats, room: float,
-    crossings: NDArray[np.uint64], makers: NDArray[np.uint64], out_ms: Floats, in_ms: Floats, limit: float,
+    crossings: NDArray[np.uint64], makers: NDArray[np.uint64], out_ms: Floats, in_ms: Floats, sizes: Floats, limit: float,
 ) -> int:  # fmt: skip
     """Give one more device of a class every difference of two ideals within the limit; the pairs that were looked at."""
     pairs = 0
@@ -320,7 +327,7 @@ def _extend(
             if not inside:
                 continue
             pairs += 1
-            most = min(limit, values[ideal])
+            most, held = min(limit, values[ideal]), memory[ideal] - memory[below]
             for w in range(width):
                 part[w] = words[ideal, w] & ~words[below, w]
             for h in range(len(crossings)):
@@ -331,10 +338,11 @@ def _extend(
                     made |= makers[h, w] & part[w]
                 if has and lacks:
                     time += out_ms[h] if made else in_ms[h]
-                    if time > most:
+                    held += 0.0 if made else sizes[h]
+                    if time > most or held > room:
                         break
             cost = max(reached[below], time)
-            if time <= limit and cost < values[ideal]:
+            if time <= limit and held <= room and cost < values[ideal]:
                 values[ideal], source[ideal], kind[ideal] = cost, below, c
     return pairs
 

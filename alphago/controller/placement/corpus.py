@@ -165,6 +165,11 @@ def _type_of(name: str) -> str:
     return name.split("/")[-1].rstrip("0123456789").rstrip("_") or "layer"
 
 
+def is_split(values: Any) -> bool:
+    """Whether JSON holds a person's split of a graph, which is no graph."""
+    return isinstance(values, dict) and {"cpus", "fpgas"} <= values.keys() and "nodes" not in values
+
+
 def read_split(path: Path, graph_path: Path, graph: Graph, machine: Machine) -> Ints:
     """A human expert's split of the corpus on a graph: int64 [N].
 

@@ -58,8 +58,8 @@ class PlacementEnv(gymnasium.Env[dict[str, Any], np.int64]):
         problem: Problem | None = None,
         *,
         graph: str | os.PathLike[str] | None = None,
-        objective: Objective = "latency",
-        groups: Rule = "bound",
+        objective: Objective | None = None,
+        groups: Rule | None = None,
         failing: float = 2.0,
         render_mode: Literal["ansi", "human"] | None = None,
     ) -> None:
@@ -68,8 +68,17 @@ class PlacementEnv(gymnasium.Env[dict[str, Any], np.int64]):
         if not failing > 1:
             raise PlacementError(f"failing {failing:g}: expected more than 1")
         if problem is None:
-            found, machine, _ = read_any(example_path() if graph is None else Path(graph))
-            problem = Problem(found, machine, objective, grouped(found, groups))
+            found, machine, known = read_any(example_path() if graph is None else Path(graph))
+            kept = known.group_of if known is not None and groups is None else grouped(found, groups or "bound")
+            problem = Problem(
+                found,
+                machine,
+                objective or (known.objective if known is not None else "latency"),
+                kept,
+                known.queue if known is not None else "longest",
+            )
+        elif graph is not None or objective is not None or groups is not None:
+            raise PlacementError("a problem has its graph, objective and groups already: give it alone, or those alone")
         self.problem, self.render_mode = problem, render_mode
         alone = problem.best_alone[1]
         self.failing_ms = failing * (alone if math.isfinite(alone) else problem.serial_ms)

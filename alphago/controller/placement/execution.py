@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import operator
 import os
 import threading
 import time
@@ -143,7 +144,7 @@ def _views(shared: Shared, op: int, slot: int, example: Any) -> tuple[list[Tenso
 
 
 class _Program:
-    """The part of a module that one device computes."""
+    """The part of a module that one device computes, with the weights and inputs of that part and no others."""
 
     def __init__(
         self, part: Part, clock: Clock, examples: Sequence[Any], module: fx.GraphModule, placement: Ints, order: Ints
@@ -152,71 +153,89 @@ class _Program:
         captured, mine = part.captured, part.number
         number = {node: index for index, node in enumerate(captured.nodes)}
         here = [int(op) for op in order if placement[op] == mine]
-        root: dict[str, Any] = {}
+        held = _Holder(module, part.device)
         graph = fx.Graph()
         made: dict[fx.Node, fx.Node] = {}
-        for node in captured.module.graph.nodes:
-            if node.op == "placeholder":
-                made[node] = graph.placeholder(node.name)
-            elif node.op == "get_attr":
-                made[node] = graph.get_attr(str(node.target))
+        placeholders = [node for node in captured.module.graph.nodes if node.op == "placeholder"]
+        for node in placeholders:
+            made[node] = graph.node_copy(node, made.__getitem__)
         self._received: list[int] = []
-        given: list[int] = []
-        for node in captured.module.graph.nodes:
-            if node.op == "output":
-                given = [number[one] for one in node.all_input_nodes if one in number]
         for op in here:
             node = captured.nodes[op]
-            for source in Captured.sources(node):
-                if source not in made:
+            for source in node.all_input_nodes:
+                if source in made:
+                    continue
+                if source.op == "get_attr":
+                    made[source] = graph.get_attr(held.name_of(str(source.target)))
+                else:
                     index = number[source]
-                    root[f"receive_{index}"] = Receive(clock, index, examples[index], part.device)
+                    held.add_module(f"receive_{index}", Receive(clock, index, examples[index], part.device))
                     made[source] = graph.call_module(f"receive_{index}")
                     self._received.append(index)
             made[node] = graph.node_copy(node, made.__getitem__)
+            if node.op == "call_module":
+                made[node].target = held.name_of(str(node.target))
             readers = sorted({int(placement[number[reader]]) for reader in node.users if reader in number} - {mine})
             if readers:
                 if not captured.values[op].is_tensors:
                     raise PlacementError(f"{node.name} hands on what is no tensor: it cannot leave its device")
-                root[f"send_{op}"] = Send(clock, op, readers, examples[op])
+                held.add_module(f"send_{op}", Send(clock, op, readers, examples[op]))
                 made[node] = graph.call_module(f"send_{op}", (made[node],))
-        self._given = [op for op in given if placement[op] == mine]
+        given = next(node for node in captured.module.graph.nodes if node.op == "output").all_input_nodes
+        self._given = [number[one] for one in given if one in number and placement[number[one]] == mine]
         graph.output(tuple(made[captured.nodes[op]] for op in self._given))
-        holder = _Holder(module, root)
-        self._call = fx.GraphModule(holder, graph)
-        self.last: dict[int, NDArray[Any]] = {}
+        self.call = fx.GraphModule(held, graph)
+        read = {source for op in here for source in captured.nodes[op].all_input_nodes}
+        self._inputs = tuple(
+            tensor.to(part.device) if node in read and not part.device.startswith("core") else tensor
+            for node, tensor in zip(placeholders, captured.inputs, strict=False)
+        )
         self._kept: Any = ()
 
-    def run(self, inputs: Sequence[Tensor]) -> None:
-        """One step."""
+    def run(self) -> None:
+        """One step. A GPU may still be at it: see `settle`."""
         clock, shared = self._clock, self._clock.shared
-        self._kept = self._call(*inputs)
+        self._kept = self.call(*self._inputs)
         for op in self._received:
             shared.read[op, self._part.number] = clock.step + 1
 
-    def outputs(self) -> dict[int, NDArray[Any]]:
-        """The last values of the operations that the module gives out and that are computed here, flat, by a running number."""
-        found = {}
-        for op, value in zip(self._given, self._kept, strict=True):
-            for place, tensor in enumerate(pytree.tree_leaves(value)):
-                found[1000 * op + place] = tensor.detach().cpu().numpy().copy()
-        return found
+    def settle(self) -> None:
+        """Wait until the device has computed what it was given: a GPU is handed its work and goes on by itself."""
+        if self._part.device.startswith("cuda"):
+            torch.cuda.synchronize(self._part.device)
+
+    def outputs(self) -> dict[int, Any]:
+        """The last values of the operations that the module gives out and that are computed here, by operation, as NumPy arrays."""
+        return {
+            op: pytree.tree_map(
+                lambda one: one.detach().cpu().numpy().copy() if isinstance(one, Tensor) else one, value
+            )
+            for op, value in zip(self._given, self._kept, strict=True)
+        }
 
 
 class _Holder(nn.Module):
-    """The modules and weights of the traced module, and those that send and receive."""
+    """The modules and weights that one part of a module uses, under names of its own; a GPU gets copies of those and no others."""
 
-    def __init__(self, module: fx.GraphModule, more: dict[str, Any]) -> None:
+    def __init__(self, module: fx.GraphModule, device: str) -> None:
         super().__init__()
-        self.__dict__.update({name: value for name, value in module.__dict__.items() if not name.startswith("_")})
-        for name, child in module.named_children():
-            setattr(self, name, child)
-        for name, parameter in module.named_parameters(recurse=False):
-            setattr(self, name, parameter)
-        for name, buffer in module.named_buffers(recurse=False):
-            self.register_buffer(name, buffer)
-        for name, child in more.items():
-            setattr(self, name, child)
+        self._module = (module,)  # in a tuple: it is no part of this one
+        self._device = None if device.startswith("core") else device
+        self._names: dict[str, str] = {}
+        self._copied: dict[int, Any] = {}
+
+    def name_of(self, target: str) -> str:
+        """What a module or a weight is called here; it is taken in where it is new."""
+        if target not in self._names:
+            value = operator.attrgetter(target)(self._module[0])
+            self._names[target] = f"held_{len(self._names)}"
+            setattr(self, self._names[target], self._own(value))
+        return self._names[target]
+
+    def _own(self, value: Any) -> Any:
+        if self._device is None or not isinstance(value, Tensor | nn.Module):
+            return value
+        return copy.deepcopy(value, self._copied).to(self._device)  # weights that modules share stay shared
 
 
 def work(part: Part, pipe: Connection, inherited: Sequence[Connection] = ()) -> None:
@@ -234,13 +253,11 @@ def work(part: Part, pipe: Connection, inherited: Sequence[Connection] = ()) -> 
     try:
         torch.set_num_threads(1)
         torch.set_grad_enabled(False)
-        module, inputs = part.captured.module, part.captured.inputs
-        if part.device.startswith("core"):
-            if hasattr(os, "sched_setaffinity"):
-                os.sched_setaffinity(0, {int(part.device[4:])})
-        else:
-            module = copy.deepcopy(module).to(part.device)
-            inputs = tuple(tensor.to(part.device) for tensor in inputs)
+        module = part.captured.module
+        if not part.device.startswith("core"):
+            torch.zeros(1, device=part.device)  # one that cannot be opened says so now
+        elif hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {int(part.device[4:])})
         clock = Clock(part.shared, part.number, part.patience)
         examples: list[Any] = []
         program: _Program | None = None
@@ -251,15 +268,15 @@ def work(part: Part, pipe: Connection, inherited: Sequence[Connection] = ()) -> 
                 return
             if kind == "load":
                 examples = examples or _examples(part.captured)
-                clock.step = 0
+                clock.step, program = 0, None  # the weights of the part before go first
                 program = _Program(part, clock, examples, module, np.array(rest[0]), np.array(rest[1]))
                 pipe.send(("done", None))
             elif kind == "profile":
-                pipe.send(("done", _profile(part, module, inputs, int(rest[0])).tolist()))
+                pipe.send(("done", _profile(part, int(rest[0])).tolist()))
             elif program is None:
                 raise PlacementError("nothing is loaded")
             elif kind == "run":
-                pipe.send(("done", _run(program, clock, inputs, int(rest[0]), bool(rest[1]))))
+                pipe.send(("done", _run(program, clock, int(rest[0]), rest[1])))
             else:
                 pipe.send(("done", program.outputs()))
     except (EOFError, BrokenPipeError):
@@ -270,16 +287,23 @@ def work(part: Part, pipe: Connection, inherited: Sequence[Connection] = ()) -> 
             pipe.send(("error", text if isinstance(error, PlacementError) else f"{type(error).__name__}: {text}"))
 
 
-def _run(program: _Program, clock: Clock, inputs: Sequence[Tensor], steps: int, streaming: bool) -> list[list[float]]:
-    """When each step began and ended."""
+def _run(program: _Program, clock: Clock, steps: int, fill: int | None) -> list[list[float]]:
+    """When each step began and ended.
+
+    Args:
+        fill: None: step by step, all devices beginning together. Else the steps are a stream, of which this many fill the devices;
+            the ends of the last of those and of the last of all are what is asked for, and a GPU is waited for there alone.
+    """
     shared, spans = clock.shared, []
     for step in range(steps):
-        if not streaming or step == 0:  # all begin together
+        if fill is None or step == 0:  # all begin together
             shared.begun[clock.number] = clock.step + 1
             for other in range(len(shared.begun)):
                 clock.wait(shared.begun, other, clock.step + 1)
         started = time.perf_counter()
-        program.run(inputs)
+        program.run()
+        if fill is None or step in (fill - 1, steps - 1):
+            program.settle()
         spans.append([started, time.perf_counter()])
         clock.step += 1
     return spans
@@ -309,15 +333,19 @@ def _examples(captured: Captured) -> list[Any]:
     return keeper.values
 
 
-def _profile(part: Part, module: fx.GraphModule, inputs: Sequence[Tensor], repeats: int) -> Floats:
-    captured = Captured(
-        part.captured.name,
-        module,
-        tuple(inputs),
-        tuple(n for n in module.graph.nodes if n.op in OPERATIONS),
-        part.captured.values,
-    )
-    timer = Timer(captured, "cpu" if part.device.startswith("core") else part.device)
-    found = np.stack([timer.run(inputs) for _ in range(repeats + 3)])[3:]
+def _profile(part: Part, repeats: int) -> Floats:
+    """Milliseconds of every operation on this device, [N]; a GPU holds the whole module for as long as this takes."""
+    captured, device = part.captured, part.device
+    if not device.startswith("core"):
+        module = copy.deepcopy(captured.module).to(device)
+        captured = Captured(
+            captured.name,
+            module,
+            tuple(tensor.to(device) for tensor in captured.inputs),
+            tuple(n for n in module.graph.nodes if n.op in OPERATIONS),
+            captured.values,
+        )
+    timer = Timer(captured, "cpu" if device.startswith("core") else device)
+    found = np.stack([timer.run(captured.inputs) for _ in range(repeats + 3)])[3:]
     medians: Floats = np.median(found, axis=0)
     return medians

@@ -11,18 +11,19 @@ from __future__ import annotations
 import math
 import mmap
 import multiprocessing
+import operator
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, fx
+from torch.utils import _pytree as pytree
 
 from alphago.controller.placement.capture import Captured
 from alphago.controller.placement.execution import Part, Shared, work
@@ -91,12 +92,7 @@ class Executor:
             process.start()
             theirs.close()
             self._processes.append(process)
-        try:
-            for number in range(d):
-                self._answer(number)  # a device that cannot be opened says so
-        except ExecutionError:
-            self.close()
-            raise
+        self._answers(range(d))  # a device that cannot be opened says so
 
     def __enter__(self) -> Executor:
         return self
@@ -106,9 +102,11 @@ class Executor:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """End the processes."""
-        for pipe in self._pipes:
+    def close(self, *, at_once: bool = False) -> None:
+        """End the processes; at once where one of them has failed, since the others may be waiting for it."""
+        for pipe, process in zip(self._pipes, self._processes, strict=True):
+            if at_once:
+                process.kill()
             try:
                 pipe.send(("stop",))
                 pipe.close()
@@ -143,46 +141,95 @@ class Executor:
 
     def latencies(self, steps: int) -> Floats:
         """Milliseconds of so many single samples, one after the other, float64 [steps]."""
-        spans = self._run(steps, False)
+        spans = self._run(steps, None)
         return np.array(1000 * (spans[:, :, 1].max(axis=0) - spans[:, :, 0].min(axis=0)), dtype=np.float64)
 
     def pace(self, steps: int) -> float:
-        """Milliseconds a sample where so many follow each other through the devices as closely as they can."""
-        spans = self._run(steps, True)
-        return float(1000 * (spans[:, -1, 1].max() - spans[:, 0, 0].min()) / steps)
+        """Milliseconds a sample where so many follow each other through the devices as closely as they can.
+
+        The samples that come before them fill the devices and are not counted: the clock runs from one sample done to another
+        done, so that neither filling nor emptying the devices is in it.
+        """
+        spans = self._run(DEPTH + steps, DEPTH)
+        done = spans[:, :, 1].max(axis=0)
+        return float(1000 * (done[-1] - done[DEPTH - 1]) / steps)
 
     def outputs(self) -> list[Tensor]:
-        """What the last sample came to: the tensors of the module's output, flat."""
-        found: dict[int, NDArray[Any]] = {}
+        """What the last sample came to: the tensors of the module's output in its order, flat."""
+        number = {node: index for index, node in enumerate(self.captured.nodes)}
+        known: dict[int, Any] = {}
         for answer in self._all(("outputs",)):
-            found |= answer
-        return [torch.from_numpy(found[index]) for index in sorted(found)]
+            known |= answer
+        given = iter(self.captured.inputs)
+        leaves: list[Any] = []
+        values: dict[fx.Node, Any] = {}
+        for node in self.captured.module.graph.nodes:
+            if node.op == "placeholder":
+                values[node] = next(given, None)
+            elif node.op == "get_attr":
+                values[node] = operator.attrgetter(str(node.target))(self.captured.module)
+            elif node.op == "output":
+                for one in node.all_input_nodes:
+                    if one in number:
+                        values[one] = known[number[one]]
+                leaves = pytree.tree_leaves(fx.map_arg(node.args, values.__getitem__))
+        return [torch.as_tensor(leaf) for leaf in leaves if isinstance(leaf, Tensor | np.ndarray)]
 
     def profile(self, device: int, repeats: int = 15) -> Floats:
         """Milliseconds of every operation on a device that runs all of them by itself, [N]: medians."""
-        self._pipes[device].send(("profile", repeats))
-        return np.array(self._answer(device), dtype=np.float64)
+        self._send(device, ("profile", repeats))
+        return np.array(self._answers([device])[0], dtype=np.float64)
 
-    def _run(self, steps: int, streaming: bool) -> Floats:
-        """[D, steps, 2]: when each device began and ended each step, seconds on one clock."""
-        answers = self._all(("run", steps, streaming))
+    def _run(self, steps: int, fill: int | None) -> Floats:
+        """[D, steps, 2]: when each device began and ended each step, seconds on one clock; see `execution`."""
+        answers = self._all(("run", steps, fill))
         return np.array(answers, dtype=np.float64).reshape(len(self.devices), steps, 2)
 
     def _all(self, message: tuple[Any, ...]) -> list[Any]:
-        for pipe in self._pipes:
-            pipe.send(message)
-        return [self._answer(number) for number in range(len(self._pipes))]
+        """Ask all devices; their answers, by number."""
+        for number in range(len(self.devices)):
+            self._send(number, message)
+        return self._answers(range(len(self.devices)))
+
+    def _send(self, number: int, message: tuple[Any, ...]) -> None:
+        if not self._pipes:
+            raise ExecutionError("the executor is closed")
+        try:
+            self._pipes[number].send(message)
+        except OSError:
+            self._ended(number)
+
+    def _answers(self, numbers: Iterable[int]) -> list[Any]:
+        """What devices answer, taken as they come: when one fails, those that wait for it are not waited for."""
+        wanted = list(numbers)
+        found: dict[int, Any] = {}
+        while len(found) < len(wanted):
+            left = [number for number in wanted if number not in found]
+            ready = wait([*(self._pipes[one] for one in left), *(self._processes[one].sentinel for one in left)])
+            for number in left:
+                if self._pipes[number] in ready or self._processes[number].sentinel in ready:
+                    found[number] = self._answer(number)
+        return [found[number] for number in wanted]
 
     def _answer(self, number: int) -> Any:
         try:
             kind, value = self._pipes[number].recv()
         except (EOFError, OSError):
-            self.close()
-            raise ExecutionError(f"the process of {self.devices[number]} has ended") from None
+            self._ended(number)
         if kind == "error":
-            self.close()
+            self.close(at_once=True)
             raise ExecutionError(f"{self.devices[number]}: {value}")
         return value
+
+    def _ended(self, number: int) -> NoReturn:
+        process = self._processes[number]
+        process.join(timeout=5)
+        code = process.exitcode
+        self.close(at_once=True)
+        raise ExecutionError(
+            f"the process of {self.devices[number]} has ended"
+            + (f": it was killed by signal {-code}" if code is not None and code < 0 else "")
+        ) from None
 
 
 def _check_device(device: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from alphago.controller.placement.graph import Ints, PlacementError
 from alphago.controller.placement.problem import Problem
+from alphago.files import write_atomically
 
 MOST_BARS: Final = 20_000
 
@@ -63,7 +65,6 @@ def plot_timeline(problem: Problem, placement: Ints, path: Path, title: str = ""
         second.set_yticks(range(len(machine)), [])
         second.invert_yaxis()
         second.set(title=f"busy for one sample: at most {busy.max():.4g} ms", xlabel="ms")
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise PlacementError(f"{path}: cannot be written: {error.strerror or error}") from None
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    write_atomically(path, picture.getvalue(), PlacementError)

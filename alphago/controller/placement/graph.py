@@ -47,7 +47,8 @@ class Graph:
     memory: Floats
     """[N]: bytes that an operation holds on its device all the time, such as weights."""
     activations: Floats
-    """[N]: bytes of an output, from the operation's start to the end of its last reader, on every device that reads it."""
+    """[N]: bytes of an output, from the operation's start to the end of its last reader, on every device that reads it. In a stream
+    of samples there is always one under way, so that throughput counts them all the time."""
     transfer_ms: Floats | None = None
     """[N]: milliseconds in which an output passes between a device and the host; None: the machine's links say so."""
     output_bytes: Floats | None = None

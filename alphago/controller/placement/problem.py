@@ -129,7 +129,7 @@ class Problem:
 
     @cached_property
     def memory(self) -> Floats:
-        """[G]: bytes that a group surely needs: what stays, and under throughput the outputs too."""
+        """[G]: bytes that a group surely needs: what stays, and under throughput its own outputs."""
         held = self.graph.memory + (self.graph.activations if self.objective == "throughput" else 0.0)
         found: Floats = np.bincount(self.group_of, held, minlength=self.groups).astype(np.float64)
         return found

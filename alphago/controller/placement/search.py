@@ -24,6 +24,7 @@ from alphago.controller.placement.corpus import read_json
 from alphago.controller.placement.graph import Ints, PlacementError
 from alphago.controller.placement.grouping import grouped
 from alphago.controller.placement.hierarchical import Hierarchical
+from alphago.controller.placement.measurements import Measurements
 from alphago.controller.placement.problem import Problem
 from alphago.controller.placement.seq2seq import Seq2Seq
 from alphago.controller.placement.source import Coster, PlacementSource, RewardSettings, Step, coarse
@@ -36,6 +37,7 @@ from alphago.train.optim import OptimizerSettings, ScheduleSettings
 from alphago.train.reinforce import Reinforce, ReinforceSettings
 
 ROUNDS: Final = "rounds.json"
+MEASURED: Final = "measured.json"
 DECIDED: Final = 20
 """Updates in a row after which a round ends whose policy has made up its mind."""
 JOINED_SHARE: Final = 1 / 8
@@ -177,7 +179,7 @@ class Search:
     Args:
         folder: of its rounds and checkpoints; None: nothing is kept.
         resume: go on with the search in the folder.
-        costs: None: the simulator; or a measurement, whose results are kept for equal placements.
+        costs: None: the simulator; or a measurement, which is asked once for equal placements.
         manifest: what else tells this search from another, such as the graph's digest.
         watcher: is told after every update.
 
@@ -199,7 +201,7 @@ class Search:
         watcher: Told | None = None,
     ) -> None:
         self.problem, self.settings, self.budget = problem, settings, budget
-        self._folder, self._costs, self._watcher = folder, costs, watcher
+        self._folder, self._watcher = folder, watcher
         self._rounds: list[Round] = []
         self._trainer: Reinforce | None = None
         self._source: PlacementSource | None = None
@@ -210,6 +212,10 @@ class Search:
             values = {**settings.model_dump(mode="json"), "problem": dict(manifest or {})}
             begin_folder(folder, {"stage": "placement", "settings": values}, resume=resume)
             self._rounds = _read_rounds(folder / ROUNDS)
+        self.measurements: Measurements | None = None
+        """What was measured; None: the costs are the simulator's."""
+        if costs is not None:
+            self.measurements = Measurements(problem, costs, None if folder is None else folder / MEASURED)
 
     def stop(self) -> None:
         """End after the update under way, with a checkpoint; from any thread or a signal handler."""
@@ -257,7 +263,12 @@ class Search:
         seed = game_seed(settings.seed, number) >> 33
         policy = make_policy(self._problem_of(number), settings.policy, seed, number)
         source = PlacementSource(
-            self.problem, policy, settings.reward, costs=self._costs, cached=self._costs is not None, seed=seed
+            self.problem,
+            policy,
+            settings.reward,
+            costs=self.measurements,
+            cached=self.measurements is not None,
+            seed=seed,
         )
         settled = Settled(settings, self._is_spent)
         run = None if self._folder is None else self._folder / f"round-{number:03d}"

@@ -364,7 +364,7 @@ def load(placement: Ints, t: Tables, loads: Floats, held: Floats) -> float:
     Args:
         placement: int64 [N].
         loads: float64 [D]: gets the milliseconds that each device is busy for one sample.
-        held: float64 [D]: gets the bytes that each holds: what stays, and every output that it makes.
+        held: float64 [D]: gets the bytes that each holds: what stays, every output that it makes, and every one that it reads.
     """
     n = len(placement)
     loads[:] = 0.0
@@ -380,6 +380,7 @@ def load(placement: Ints, t: Tables, loads: Floats, held: Floats) -> float:
             if other != device and not seen & bit:
                 seen |= bit
                 loads[other] += t.in_ms[op, other]
+                held[other] += t.activations[op]
         if seen:
             loads[device] += t.out_ms[op, device]
     return float(loads.max())

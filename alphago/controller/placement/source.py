@@ -1,8 +1,8 @@
 """Where the trainer's episodes come from: placements that a policy draws, with the cost of each as the reward of the whole.
 
 The reward is -sqrt(milliseconds), as in Mirhoseini and others (2017), section 3. A placement that does not fit gets the reward of a
-constant failing time; after a while (the paper: 5,000 updates; here a number of placements) those that do not fit are left out of
-what is learned from, as long as two are left that do.
+constant failing time, or of one above the slowest of its update that fits; after a while (the paper: 5,000 updates; here a number
+of placements) those that do not fit are left out of what is learned from, as long as two are left that do.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ class RewardSettings(pydantic.BaseModel, extra="forbid", frozen=True):
     ] = "sqrt"
     failing: Annotated[
         float,
-        pydantic.Field(gt=1, description="what does not fit counts this many times the time of the best single device"),
+        pydantic.Field(
+            gt=1,
+            description="what does not fit counts this many times the time of the best single device, and more than what fits",
+        ),
     ] = 2.0
     learn_failing: Annotated[
         int,
@@ -100,7 +103,7 @@ class PlacementSource:
         """How the best came down."""
         alone = problem.best_alone[1]
         self.failing_ms = settings.failing * (alone if math.isfinite(alone) else problem.serial_ms)
-        """What a placement counts that does not fit."""
+        """What a placement counts that does not fit, as long as all that fit in the same update are quicker."""
 
     def collect(self, policy: Any, episodes: int) -> Episodes:
         """See `alphago.train.reinforce.Source`."""
@@ -140,7 +143,10 @@ class PlacementSource:
         return costs.ms, costs.fits
 
     def _rewards(self, ms: Floats, fits: Any) -> Floats:
-        counted = coarse(np.where(fits, ms, self.failing_ms))
+        failing, worst = self.failing_ms, float(ms[fits].max(initial=0.0))
+        if worst >= failing:  # what does not fit is never better than what does
+            failing = self.settings.failing * worst
+        counted = coarse(np.where(fits, ms, failing))
         if self.settings.kind == "sqrt":
             return -np.sqrt(counted)
         return -np.log(np.maximum(counted, 1e-9)) if self.settings.kind == "log" else -counted

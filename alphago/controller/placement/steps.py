@@ -65,6 +65,7 @@ class Plan(NamedTuple):
     readers: Ints  # groups that read an operation, other than its own
     out_ms: Floats  # [N, D]
     in_ms: Floats  # [N, D]
+    copies: Floats  # [N]: bytes that a device needs for an output which it reads from another; 0 under latency
     delay_ms: float
     work: Floats  # [G]: on the best device
     work_before: Floats  # [G + 1]: of the groups before each turn
@@ -124,6 +125,7 @@ def make_plan(problem: Problem, fastest_first: bool = False) -> Plan:
         *_rows(readers),
         problem.tables.out_ms,
         problem.tables.in_ms,
+        problem.tables.activations * (problem.objective == "throughput"),
         float(problem.machine.delay_ms),
         problem.work,
         np.concatenate([[0.0], np.cumsum(problem.work[problem.order])]),
@@ -218,7 +220,7 @@ def _see(turn: int, row: int, p: Plan, s: State, seen: NDArray[np.float32], mask
     preferred_fits, fits_any = False, False
     for d in range(devices):
         bit = np.int64(1) << d
-        own, added, shared, ready = p.times[group, d], 0.0, 0.0, 0.0
+        own, added, shared, ready, copied = p.times[group, d], 0.0, 0.0, 0.0, 0.0
         for k in range(p.first_input[group], p.first_input[group + 1]):
             op = p.inputs[k]
             source = p.group_of[op]
@@ -233,6 +235,7 @@ def _see(turn: int, row: int, p: Plan, s: State, seen: NDArray[np.float32], mask
             else:
                 own += p.in_ms[op, d]
                 added += p.in_ms[op, d]
+                copied += p.copies[op]
                 if s.reads[row, op] == 0:
                     added += p.out_ms[op, home]
                 arrives += p.out_ms[op, home] + p.delay_ms + p.in_ms[op, d]
@@ -249,7 +252,7 @@ def _see(turn: int, row: int, p: Plan, s: State, seen: NDArray[np.float32], mask
                 own += p.out_ms[op, d]
                 added += p.out_ms[op, d]
         end = max(ready, s.ends[row, d]) + p.times[group, d]
-        fill = (s.held[row, d] + p.memory[group]) / p.limits[d] if p.limits[d] > 0 else 0.0
+        fill = (s.held[row, d] + p.memory[group] + copied) / p.limits[d] if p.limits[d] > 0 else 0.0
         out = seen[d]
         out[0] = min(CLIP, s.loads[row, d] / scale)
         out[1] = min(CLIP, (s.loads[row, d] + own) / scale)
@@ -315,6 +318,7 @@ def _place(turn: int, row: int, d: int, p: Plan, s: State) -> None:
                 s.loads[row, home] += p.out_ms[op, home]
             if not s.reads[row, op] & bit:
                 s.loads[row, d] += p.in_ms[op, d]
+                s.held[row, d] += p.copies[op]
                 s.reads[row, op] |= bit
         ready = max(ready, arrives)
     for k in range(p.first_output[group], p.first_output[group + 1]):
@@ -326,6 +330,7 @@ def _place(turn: int, row: int, d: int, p: Plan, s: State) -> None:
                     s.loads[row, d] += p.out_ms[op, d]
                 s.reads[row, op] |= np.int64(1) << home
                 s.loads[row, home] += p.in_ms[op, home]
+                s.held[row, home] += p.copies[op]
     s.ends[row, d] = max(ready, s.ends[row, d]) + p.times[group, d]
     s.group_ends[row, group] = s.ends[row, d]
     s.held[row, d] += p.memory[group]

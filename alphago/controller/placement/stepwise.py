@@ -60,6 +60,7 @@ class Stepwise(nn.Module):
 
     def _log_probs(self, seen: Tensor, masks: Tensor | None, turns: Tensor | int | slice) -> Tensor:
         """[..., D] from features [..., D, F], masks [..., D] and the number of the turn."""
+        seen = seen.to(self.table.dtype)
         logits = self.scores(seen).squeeze(-1) + self.table_scale * self.table[turns]
         # to stay is one choice and to go another, however many devices there are to go to
         allowed = torch.ones_like(logits, dtype=torch.bool) if masks is None else masks
