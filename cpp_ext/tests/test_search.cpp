@@ -176,8 +176,8 @@ void tickets_do_not_matter() {
   }
 }
 
-void network_and_rollouts_together() {
-  // AlphaGo's mixture: rollouts on the pool's own threads while tickets are out.
+void network_and_rollouts_together(int late) {
+  // AlphaGo's mixture: rollouts on the pool's own threads while tickets are out, of one thread or of three.
   std::vector<std::uint64_t> prints;
   for (const int threads : {1, 3}) {
     PoolConfig config;
@@ -195,20 +195,28 @@ void network_and_rollouts_together() {
     engine.params.leaves_in_flight = 8;
     engine.params.rounds_in_flight = 2;
     engine.params.expansion_threshold = 3;
+    engine.params.late_evaluations = late;
+    engine.params.late_groups = 2;
     pool->start(0, 5, {engine}, nullptr, false, 0);
     pool->search(0, 600);
-    const std::size_t batch = 4, width = 17 * 25;
-    std::vector<float> in(2 * batch * width), globals(2 * batch * kGlobals), policy(batch * 26), value(batch);
-    const InputBuffer first{in.data(), true, globals.data(), static_cast<int>(batch), width};
-    const InputBuffer second{in.data() + batch * width, true, globals.data() + batch * kGlobals, static_cast<int>(batch), width};
-    while (!pool->is_idle(0)) {
-      const auto ticket = pool->collect({first, second}, 1);
-      if (ticket->requests.empty()) continue;
-      const std::size_t offset = ticket->network == 0 ? 0 : batch * width;
-      evaluate(std::vector<float>(in.begin() + static_cast<std::ptrdiff_t>(offset), in.begin() + static_cast<std::ptrdiff_t>(offset + batch * width)),
-               ticket->requests.size(), width, 26, policy, value);
-      pool->apply(*ticket, {policy.data(), value.data(), 1, nullptr});
-    }
+    const auto serve_both = [&] {
+      const std::size_t batch = 4, width = 17 * 25;
+      std::vector<float> in(2 * batch * width), globals(2 * batch * kGlobals), policy(batch * 26), value(batch);
+      const InputBuffer first{in.data(), true, globals.data(), static_cast<int>(batch), width};
+      const InputBuffer second{in.data() + batch * width, true, globals.data() + batch * kGlobals, static_cast<int>(batch), width};
+      while (!pool->is_idle(0)) {
+        const auto ticket = pool->collect({first, second}, 1);
+        if (ticket->requests.empty()) continue;
+        const std::size_t offset = ticket->network == 0 ? 0 : batch * width;
+        evaluate(std::vector<float>(in.begin() + static_cast<std::ptrdiff_t>(offset), in.begin() + static_cast<std::ptrdiff_t>(offset + batch * width)),
+                 ticket->requests.size(), width, 26, policy, value);
+        pool->apply(*ticket, {policy.data(), value.data(), 1, nullptr});
+      }
+    };
+    std::vector<std::thread> others;
+    for (int i = 1; i < threads; ++i) others.emplace_back(serve_both);
+    serve_both();
+    for (std::thread& t : others) t.join();
     const NodeReport r = root_of(*pool, 0);
     std::uint64_t rollouts = 0, values = 0;
     for (std::size_t i = 0; i < r.n_r.size(); ++i) {
@@ -270,7 +278,7 @@ int main() {
   tictactoe_is_solved();
   threads_do_not_matter();
   tickets_do_not_matter();
-  network_and_rollouts_together();
+  for (const int late : {0, 1, 8}) network_and_rollouts_together(late);
   memory_stays_bounded();
   games_play_themselves();
   std::puts("search: all laws hold");
