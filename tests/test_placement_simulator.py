@@ -305,3 +305,26 @@ def test_the_trace_tells_what_happened() -> None:
     for device in range(3):
         spans = sorted((trace.starts[op], trace.ends[op]) for op in np.flatnonzero(placement == device))
         assert all(later[0] >= earlier[1] for earlier, later in itertools.pairwise(spans))
+
+
+def test_nothing_old_is_kept_on_disk() -> None:
+    """Compiled functions that are kept call none of another file, whose changes the cache would not see."""
+    import importlib
+    import pkgutil
+
+    from numba.core.dispatcher import Dispatcher
+
+    import alphago.controller.placement as package
+
+    kept = 0
+    for info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        for function in vars(module).values():
+            if not isinstance(function, Dispatcher) or function.py_func.__module__ != module.__name__:
+                continue
+            called = [vars(module).get(name) for name in function.py_func.__code__.co_names]
+            foreign = {f.py_func.__module__ for f in called if isinstance(f, Dispatcher)} - {module.__name__}
+            is_kept = type(vars(function)["_cache"]).__name__ == "FunctionCache"
+            assert not (is_kept and foreign), (module.__name__, function.py_func.__name__, foreign)
+            kept += is_kept
+    assert kept >= 10

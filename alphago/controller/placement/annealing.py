@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from alphago.controller.placement.compiled import compiled
+from alphago.controller.placement.compiled import compiled_anew
 from alphago.controller.placement.graph import Floats, Ints, PlacementError
 from alphago.controller.placement.problem import SLACK, Problem
 from alphago.controller.placement.simulator import Tables, Trace, _Scratch, load, new_scratch, new_trace, simulate
@@ -104,7 +104,7 @@ def anneal(
     return Tried(best if fitted else None, float(state[1]), int(state[2]), steps)
 
 
-@compiled
+@compiled_anew
 def _anneal(
     current: Ints, best: Ints, state: Floats, counts: Ints, values: Floats, moves: int, whole: int, seed: int,
     options: Ints, first: Ints, group_of: Ints, limits: Floats, latency: bool, t: Tables, s: _Scratch, trace: Trace,

@@ -16,5 +16,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """The function as machine code, compiled when it is first called and kept on disk for the next process."""
+    """The function as machine code, compiled when it is first called and kept on disk for the next process.
+
+    For functions that call compiled ones of their own file at most: what is on disk is thrown away when that file changes, and
+    would go on with the old code of others.
+    """
     return cast(F, numba.njit(cache=True, nogil=True)(function))
+
+
+def compiled_anew(function: F) -> F:
+    """Likewise, compiled by every process: for functions that call compiled ones of other files."""
+    return cast(F, numba.njit(nogil=True)(function))
