@@ -61,9 +61,8 @@ def main() -> None:
 def _searched(networks: list[Network], settings: dict[str, int], seconds: float) -> tuple[float, ...]:
     """Rollouts and evaluations a second, positions a batch, and the threshold at the end, on one thread."""
     params = alphago_search(SIZE).but(**settings)
-    batch = max(params.leaves_in_flight, params.late_evaluations)
     threshold = AdaptiveThreshold(params.expansion_threshold, NETWORK_SHARE)
-    evaluators = [make_evaluators(network, SIZE, batch, threads=1)[0] for network in networks]
+    evaluators = [make_evaluators(network, SIZE, params.batch, threads=1)[0] for network in networks]
     weights = load_rollout_weights()
     player = Player(params, size=SIZE, evaluators=evaluators, weights=weights, threshold=threshold)
     board = Board(SIZE, "tromp-taylor", 7)

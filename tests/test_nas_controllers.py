@@ -69,20 +69,23 @@ def batch_of(sequences: Any, contexts: Any = None) -> Episodes:
     return Episodes(np.repeat(np.arange(n), turns), sequences.ravel(), np.zeros(n * turns), contexts=contexts)
 
 
+ONE_STEP = ReinforceSettings(
+    episodes=1,
+    clip=0.0,
+    optimizer=OptimizerSettings(kind="sgd", lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0),
+    schedule=ScheduleSettings(kind="constant", warmup=0),
+)
+"""A step of plain gradient ascent at rate 1: parameters move by the gradient."""
+
+
 def test_the_gradient_is_the_closed_form() -> None:
     """Factorised logits, one sequence with reward 2: each decision's logits move by 2 (one-hot - softmax), to 1e-6."""
     controller = FactorisedController(TINY).double()
     with torch.no_grad():
         controller.logits.copy_(torch.tensor([[[0.3, -0.1, 9.0], [0.2, 0.0, -0.4]]]))  # 9 belongs to no option
     source = SequenceSource(lambda choices, context, seed: Reward(2.0), seed=1, cache=False)
-    settings = ReinforceSettings(
-        episodes=1,
-        clip=0.0,
-        optimizer=OptimizerSettings(kind="sgd", lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0),
-        schedule=ScheduleSettings(kind="constant", warmup=0),
-    )
     before = controller.logits.detach().clone()[0]
-    Reinforce(controller, source, settings).step()
+    Reinforce(controller, source, ONE_STEP).step()
     moved = (controller.logits.detach()[0] - before).numpy()
     chosen = source._asked[0]
     for turn, width in enumerate(TINY.widths):
@@ -96,14 +99,8 @@ def test_the_gradient_of_an_lstm_is_the_closed_form() -> None:
     """One sequence with reward 2: every weight moves by 2 d log p; log p is written down in numpy, its slopes are differences."""
     controller = LstmController(TINY, hidden=3, scale=1.0, bias_rate=3.0, seed=2).double()
     source = SequenceSource(lambda choices, context, seed: Reward(2.0), seed=1, cache=False)
-    settings = ReinforceSettings(
-        episodes=1,
-        clip=0.0,
-        optimizer=OptimizerSettings(kind="sgd", lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0),
-        schedule=ScheduleSettings(kind="constant", warmup=0),
-    )
     before = {name: p.detach().numpy()[0].copy() for name, p in controller.named_parameters()}
-    Reinforce(controller, source, settings).step()
+    Reinforce(controller, source, ONE_STEP).step()
     chosen = source._asked[0]
 
     def log_p(w: dict[str, Any]) -> float:

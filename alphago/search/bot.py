@@ -385,7 +385,7 @@ class Bot:
             self._evaluators[file, size] = make_evaluators(
                 self._loaded(file),
                 size,
-                max(self.params(size).leaves_in_flight, self.params(size).late_evaluations),
+                self.params(size).batch,
                 runtime=self._runtime,
                 precision=self._precision,
                 workers=min(_WORKERS, self.threads),

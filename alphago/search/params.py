@@ -67,6 +67,12 @@ class SearchParams(_Fields):  # type: ignore[misc]  # the fields are the core's,
         """
         return search_params(self.model_dump() | values)
 
+    @property
+    def batch(self) -> int:
+        """Positions that a network gets at a time, at most."""
+        late: int = 0 if self.rollouts == "off" else self.late_evaluations
+        return max(int(self.leaves_in_flight), late)
+
     def changed(self) -> dict[str, Any]:
         """The values that are not the defaults."""
         values: dict[str, Any] = self.model_dump(exclude_defaults=True)
