@@ -350,6 +350,9 @@ class PolicyGames:
     def scores(self, games: NDArray[np.int64]) -> NDArray[np.float32]:
         """Black's area less white's, komi and bonus: of the boards as they stand, or without their dead stones."""
 
+    def owners(self, games: NDArray[np.int64]) -> NDArray[np.int8]:
+        """Whose each point is in that count, [n, S * S]: 1 black, -1 white, 0 nobody's."""
+
     def lengths(self, games: NDArray[np.int64]) -> NDArray[np.int32]:
         """Moves played."""
 

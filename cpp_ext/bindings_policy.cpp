@@ -86,6 +86,16 @@ nb::tuple play(PolicyGames& games, Numbers numbers, Logits logits, double temper
   return nb::make_tuple(array_of(chosen), array_of(log_probs));
 }
 
+nb::object owners(const PolicyGames& games, Numbers numbers) {
+  const std::size_t n = checked(games, numbers), area = static_cast<std::size_t>(games.n_actions() - 1);
+  std::vector<std::int8_t> out(n * area);
+  {
+    nb::gil_scoped_release release;
+    for (std::size_t i = 0; i < n; ++i) games.owners(numbers.data()[i], out.data() + i * area);
+  }
+  return nb::cast(array_of(std::move(out), {n, area}));
+}
+
 template <class T, class F>
 nb::object each(const PolicyGames& games, const Numbers& numbers, F&& f) {
   const std::size_t n = checked(games, numbers);
@@ -115,6 +125,7 @@ void bind_policy(nb::module_& m) {
       .def("masks", &masks, "games"_a)
       .def("play", &play, "games"_a, "logits"_a, "temperature"_a = 1.0)
       .def("scores", [](const PolicyGames& g, Numbers games) { return each<float>(g, games, [&](std::int64_t i) { return g.score(i); }); }, "games"_a)
+      .def("owners", &owners, "games"_a)
       .def("lengths", [](const PolicyGames& g, Numbers games) { return each<std::int32_t>(g, games, [&](std::int64_t i) { return g.move_count(i); }); }, "games"_a)
       .def(
           "position",

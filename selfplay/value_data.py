@@ -267,7 +267,7 @@ class _Worker:
         index, turn = int(self._index[slot]), int(self._turn[slot])
         position = self._games.position(slot)
         played = position.moves()
-        score = float(self._games.scores(np.array([slot]))[0])
+        score, owners = self._count(slot)
         chosen_by = np.full(len(played), POLICY, dtype=np.uint8)
         chosen_by[turn - 1] = RANDOM
         return {
@@ -297,5 +297,14 @@ class _Worker:
             "networks": shared.digests,
             "root_value": np.zeros(0, np.float32),
             **no_search(),
+            "ownership": owners,
             "simulations": 0,
         }
+
+    def _count(self, slot: int) -> tuple[float, NDArray[np.int8] | None]:
+        """Points of black less those of white, and where area counts, whose each point is."""
+        board, slots = self._shared.board, np.array([slot])
+        if board.rules.scoring != "area":
+            return float(self._games.scores(slots)[0]), None
+        owners = self._games.owners(slots)[0]
+        return float(np.float32(owners.sum(dtype=int) - board.komi - board.white_bonus)), owners

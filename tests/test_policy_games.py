@@ -299,10 +299,11 @@ def test_dead_stones_are_lifted_before_the_count() -> None:
     numbers = np.zeros(1, np.int64)
     settled = _core.PolicyGames(position(board, 1), 1, 60, load_rollout_weights())
     settled.begin(numbers, np.array([3], np.uint64))
-    assert settled.scores(numbers).tolist() == [24.5]
+    assert settled.scores(numbers).tolist() == [24.5] and (settled.owners(numbers) == 1).all()
     stands = _core.PolicyGames(position(board, 1), 1, 60)
     stands.begin(numbers, np.array([3], np.uint64))
     assert stands.scores(numbers)[0] == position(board, 1).area().sum() - 0.5 < 24.5
+    assert (stands.owners(numbers)[0] == position(board, 1).area().ravel()).all()
 
 
 def test_settled_counts_are_those_of_the_status() -> None:
@@ -314,6 +315,7 @@ def test_settled_counts_are_those_of_the_status() -> None:
     uniform = np.zeros((60, 50), np.float32)
     while len(going := np.sort(np.concatenate([games.waiting(numbers, color) for color in (1, 2)]))):
         games.play(going, uniform[: len(going)], 1.0)
+    assert (games.owners(numbers).sum(axis=1) - start.komi == games.scores(numbers)).all()
     same = 0
     for number, score in enumerate(games.scores(numbers).tolist()):
         board = games.position(number)

@@ -40,7 +40,9 @@ def test_one_move_of_a_game_is_random_and_it_is_a_stone(rows: dict[int, dict[str
     assert sorted(rows) == list(range(150))
     turns = []
     for row in rows.values():
-        validate(row)
+        end = validate(row)  # the owners of the points make the score
+        for color, owner in ((1, 1), (2, -1)):
+            assert (row["ownership"][np.asarray(end.pass_alive(color)).ravel()] == owner).all()
         (turn,) = np.flatnonzero(row["chosen_by"] == RANDOM)
         assert (np.delete(row["chosen_by"], turn) == POLICY).all()
         assert row["moves"][turn] < 25 and turn < 20

@@ -76,6 +76,17 @@ float PolicyGames::score(std::int64_t game) const {
   });
 }
 
+void PolicyGames::owners(std::int64_t game, std::int8_t* out) const {
+  visit(game, [&]<int Cap>(const GoGame<Cap>& g) {
+    const Position<Cap>& position = g.position();
+    const bool settles = settle_ && position.rules().scoring == Scoring::kArea;
+    const Ownership<Cap> owned =
+        settles ? Settled<Cap>(position, *settle_, kPlayouts, seeds_[static_cast<std::size_t>(game)]).area() : area(position.board());
+    const auto& bits = position.board().tables().bit;
+    for (int a = 0; a < start_.area_size(); ++a) out[a] = static_cast<std::int8_t>(owned.black.test(bits[a]) - owned.white.test(bits[a]));
+  });
+}
+
 AnyPosition PolicyGames::position(std::int64_t game) const {
   return visit(game, [](const auto& g) { return AnyPosition(g.position()); });
 }

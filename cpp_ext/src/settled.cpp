@@ -1,7 +1,5 @@
 #include "ag/settled.hpp"
 
-#include "ag/score.hpp"
-
 namespace ag {
 
 template <int Cap>
@@ -17,7 +15,7 @@ Settled<Cap>::Settled(const Position<Cap>& position, const RolloutWeights& weigh
     for (int i = first == BLACK ? 0 : 1; i < playouts; i += 2) {
       RolloutState<Cap> state(prepared);
       state.finish({}, Rng(seed, static_cast<std::uint64_t>(i)), nullptr);
-      const Ownership<Cap> owned = area(state.board());
+      const Ownership<Cap> owned = ag::area(state.board());
       owned.black.each([&](int bit) { ++sum_[static_cast<std::size_t>(bit)]; });
       owned.white.each([&](int bit) { --sum_[static_cast<std::size_t>(bit)]; });
     }
@@ -25,7 +23,7 @@ Settled<Cap>::Settled(const Position<Cap>& position, const RolloutWeights& weigh
 }
 
 template <int Cap>
-int Settled<Cap>::score() const {
+Ownership<Cap> Settled<Cap>::area() const {
   typename G::Set dead{};
   for (const Color c : {BLACK, WHITE}) {
     const int sign = c == BLACK ? 1 : -1;
@@ -38,7 +36,13 @@ int Settled<Cap>::score() const {
     });
   }
   const Ownership<Cap> land = territory(board_, dead, false);
-  return (board_.stones(BLACK) - dead).count() + land.black.count() - (board_.stones(WHITE) - dead).count() - land.white.count();
+  return {(board_.stones(BLACK) - dead) | land.black, (board_.stones(WHITE) - dead) | land.white};
+}
+
+template <int Cap>
+int Settled<Cap>::score() const {
+  const Ownership<Cap> owned = area();
+  return owned.black.count() - owned.white.count();
 }
 
 template class Settled<9>;

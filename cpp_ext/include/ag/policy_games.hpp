@@ -41,6 +41,9 @@ class PolicyGames {
   /// Area less komi and handicap bonus, for black: of the board as it stands, or without its dead stones.
   float score(std::int64_t game) const;
 
+  /// Whose each point is in that count: [area], 1 black, -1 white, 0 nobody's.
+  void owners(std::int64_t game, std::int8_t* out) const;
+
   AnyPosition position(std::int64_t game) const;
 
   /// Inputs of a game's position under a symmetry (0 to 7), row-major: planes [n_planes, size, size], globals [7].

@@ -6,6 +6,7 @@
 
 #include "ag/position.hpp"
 #include "ag/rollout.hpp"
+#include "ag/score.hpp"
 
 namespace ag {
 
@@ -23,8 +24,11 @@ class Settled {
   /// The point goes to neither colour in three playouts of four.
   bool is_open(int bit) const { return owner(bit) < kOpen && owner(bit) > -kOpen; }
 
-  /// Black's area minus white's, in points, without komi, once the chains are lifted that most playouts lose and that are not
-  /// unconditionally alive. Quicker and coarser than `alphago.search.status`: a seki that playouts lose counts as dead.
+  /// Stones and land of either colour, once the chains are lifted that most playouts lose and that are not unconditionally
+  /// alive. Quicker and coarser than `alphago.search.status`: a seki that playouts lose counts as dead.
+  Ownership<Cap> area() const;
+
+  /// Black's area minus white's, in points, without komi.
   int score() const;
 
  private:
