@@ -29,7 +29,7 @@ def cpu_has_bf16() -> bool:
         import torch
 
         return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
-    return "BF16" in vendor.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return vendor.openvino_has_bf16()
 
 
 def learns_in_bf16(precision: str, device: torch.device) -> bool:

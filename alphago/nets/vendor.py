@@ -57,6 +57,11 @@ def _core() -> Any:
     return made
 
 
+def openvino_has_bf16() -> bool:
+    """The processor multiplies bfloat16 numbers itself, by OpenVINO's account."""
+    return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 def aside(work: Callable[[], T]) -> T:
     """What `work` returns, run in a thread of its own.
 
