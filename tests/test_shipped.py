@@ -39,9 +39,19 @@ def test_there_is_a_network_for_every_board(name: str) -> None:
 def test_value_networks_by_name() -> None:
     """None where none ships, for the caller to say so."""
     assert value_file("none", 9) is None and value_file("my.safetensors", 9) == Path("my.safetensors")
-    for size in (5, 9, 13, 19):
+    for size in range(2, 20):
         file = value_file("default", size)
-        assert file is None or (file.is_file() and file in value_files("default"))
+        assert (file is None) == (size > 9) and (file is None or (file.is_file() and file in value_files("default")))
+
+
+def test_the_value_network_says_where_it_comes_from() -> None:
+    file = value_file("default", 9)
+    assert file is not None and file.stat().st_size < 8 * MIB
+    network, header = load_network(file)
+    made_by = header["provenance"]
+    assert {"commands", "data", "machine", "minutes", "metrics", "made_by"} <= set(made_by)
+    assert network.architecture.heads == ("outcome",) and made_by["metrics"]["outcome_mse"] < 0.6
+    assert all(torch.isfinite(tensor).all() for tensor in network.state_dict().values())
 
 
 def test_the_default_depends_on_the_board() -> None:

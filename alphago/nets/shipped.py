@@ -2,7 +2,8 @@
 
 Networks: `default`, the best for the board's size; `small`, a fast one for self-play and the weak levels (`default` where no
 smaller one is for the board); `rl`, the small one improved by REINFORCE, a policy alone (up to 9x9); and `none`, no network at
-all: a bot then searches with AlphaGo's tree policy for the priors and softmax rollouts for the values. Rollout weights: `default`,
+all: a bot then searches with AlphaGo's tree policy for the priors and softmax rollouts for the values. Value networks of style
+alphago: `default` (up to 9x9), and `none`. Rollout weights: `default`,
 and `handset`, the frozen yardstick that `alphago.nets.handset` makes by rule.
 """
 
@@ -30,8 +31,8 @@ _NETWORKS: Final[dict[str, tuple[tuple[int, str], ...]]] = {
     RL: ((9, "net-9x9-rl.safetensors"),),
 }
 """By name: (largest board size, file), smallest first."""
-_VALUES: Final[dict[str, tuple[tuple[int, str], ...]]] = {NONE: (), DEFAULT: ()}
-"""Value networks of style alphago, likewise."""
+_VALUES: Final[dict[str, tuple[tuple[int, str], ...]]] = {NONE: (), DEFAULT: ((9, "value-9x9.safetensors"),)}
+"""Value networks of style alphago, likewise; none ships for larger boards."""
 _ROLLOUTS: Final = {DEFAULT: "rollout.safetensors", HANDSET: "rollout-handset.safetensors"}
 
 
