@@ -58,13 +58,13 @@ gnugo:
 # --- tests ------------------------------------------------------------------------------------------------------------
 
 test: gnugo cpp-test lint $(VENV)/.dev  ## everything but the slow tests: C++ under sanitizers, lint, types, Python
-	$(BIN)/python -m pytest -q -n auto $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal $(PYTEST_ARGS)
 
 test-all: test  ## ... and the slow ones
 	$(CMAKE) -B build/release -DAG_PYTHON=OFF -DAG_BUILD_TESTS=ON -DAG_WERROR=ON
 	$(BIN)/cmake --build build/release
 	build/release/test_legal_counts 4
-	$(BIN)/python -m pytest -q -n auto -m slow $(PYTEST_ARGS) || [ $$? = 5 ]  # 5: no test is marked slow
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m slow $(PYTEST_ARGS) || [ $$? = 5 ]  # 5: no test is marked slow
 
 cpp-test: $(VENV)/.tools  ## the C++ tests under AddressSanitizer and UBSan
 	$(CMAKE) -B build/asan --log-level=WARNING -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAG_PYTHON=OFF -DAG_BUILD_TESTS=ON -DAG_WERROR=ON -DAG_SANITIZE=address

@@ -428,7 +428,7 @@ def test_a_killed_command_goes_on_bit_for_bit(tmp_path: Path) -> None:
     """SIGKILL at whatever moment; the run that goes on ends in the weights of one that was left alone."""
     config = tmp_path / "tree.yaml"
     config.write_text(
-        "problem: {kind: tree}\nlearning: {steps: 400, episodes: 8, checkpoint_minutes: 0.0002}\n", encoding="utf-8"
+        "problem: {kind: tree}\nlearning: {steps: 200, episodes: 8, checkpoint_minutes: 0.0002}\n", encoding="utf-8"
     )
     command = [sys.executable, "-m", "alphago.cli", "train", "reinforce", "--config", str(config), "--no-tensorboard"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -439,10 +439,10 @@ def test_a_killed_command_goes_on_bit_for_bit(tmp_path: Path) -> None:
         time.sleep(0.01)
     process.kill()
     process.wait()
-    assert checkpoints(killed)[-1].name < "step-00000400"
+    assert checkpoints(killed)[-1].name < "step-00000200"
     subprocess.run([*command, "--out", str(killed), "--resume"], check=True, capture_output=True)
     ends = [checkpoints(run)[-1] / "tensors.safetensors" for run in (whole, killed)]
-    assert ends[0].parent.name == "step-00000400" and ends[0].read_bytes() == ends[1].read_bytes()
+    assert ends[0].parent.name == "step-00000200" and ends[0].read_bytes() == ends[1].read_bytes()
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
