@@ -21,7 +21,7 @@ from typing import BinaryIO, Final
 
 import pyarrow as pa
 
-from alphago.data.games import SCHEMA, GameDataError, GameRow, rows_to_table, table_to_rows, validate
+from alphago.data.games import SCHEMA, GameDataError, GameRow, rows_to_batch, table_to_rows, validate
 from alphago.data.store import (
     SHARDS,
     PathLike,
@@ -261,9 +261,9 @@ def _begins_with_magic(path: Path) -> bool:
 
 
 def _encode(row: GameRow) -> bytes:
-    payload = rows_to_table([row]).to_batches()[0].serialize().to_pybytes()
+    payload: bytes = rows_to_batch([row]).serialize().to_pybytes()
     head = struct.pack("<II", len(payload), zlib.crc32(payload))
-    return head + struct.pack("<I", zlib.crc32(head)) + bytes(payload)
+    return head + struct.pack("<I", zlib.crc32(head)) + payload
 
 
 def _records(path: Path) -> Iterator[tuple[GameRow, int]]:

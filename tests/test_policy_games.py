@@ -306,6 +306,34 @@ def test_dead_stones_are_lifted_before_the_count() -> None:
     assert (stands.owners(numbers)[0] == position(board, 1).area().ravel()).all()
 
 
+def test_a_count_does_not_depend_on_the_counts_before_it() -> None:
+    """What is kept of a position is never another position's, nor another seed's: asked after every move and asked once."""
+    count = 12
+    all_games = np.arange(count)
+    seeds = np.arange(count, dtype=np.uint64) + np.uint64(5)
+    often = _core.PolicyGames(Board(5), count, 60, load_rollout_weights())
+    often.begin(all_games, seeds + np.uint64(100))
+    often.owners(all_games)  # of the same stones under other seeds
+    often.begin(all_games, seeds)
+    draw = np.random.default_rng(2)
+    asked = passes = 0
+    for _ in range(40):
+        going = np.concatenate([often.waiting(all_games, BLACK), often.waiting(all_games, WHITE)])
+        if not going.size:
+            break
+        logits = draw.normal(0, 2, (going.size, A)).astype(np.float32)
+        passes += int((often.play(going, logits, 1.0)[0] == A - 1).sum())
+        for game in going.tolist():
+            position = often.position(game)
+            if position.consecutive_passes == 2:
+                continue
+            once = _core.PolicyGames(position, 1, 60, load_rollout_weights())
+            once.begin(numbers(0), seeds[game : game + 1])
+            assert (once.owners(numbers(0)) == often.owners(numbers(game))).all()
+            asked += 1
+    assert asked > 100 and passes > 5
+
+
 def test_settled_counts_are_those_of_the_status() -> None:
     """Against the slower count of the bots, in games that random networks play to their end: the same winner in nine of ten."""
     start = Board(7)

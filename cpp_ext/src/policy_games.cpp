@@ -5,8 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "ag/settled.hpp"
-
 namespace ag {
 
 namespace {
@@ -14,19 +12,29 @@ namespace {
 constexpr int kMostActions = 19 * 19 + 1;
 constexpr int kPlayouts = 32;  ///< that settle a position: under a millisecond on 9x9
 
+}  // namespace
+
+template <int Cap>
+const Settled<Cap>& PolicyGames::settled(std::int64_t game, const Position<Cap>& position) const {
+  auto& kept = std::get<Kept<Cap>>(settled_)[static_cast<std::size_t>(game)];
+  if (!kept || !kept->is_of(position))
+    kept = std::make_shared<const Settled<Cap>>(position, *settle_, kPlayouts, seeds_[static_cast<std::size_t>(game)]);
+  return *kept;
+}
+
 /// The legal move of the largest logit on an open point that leaves its chain two liberties; the pass where there is none.
 template <int Cap>
-std::uint16_t instead_of_passing(const GoGame<Cap>& game, const std::uint16_t* legal, int n, const float* logits,
-                                 const RolloutWeights& weights, std::uint64_t seed) {
-  const Position<Cap>& position = game.position();
+std::uint16_t PolicyGames::instead_of_passing(std::int64_t game, const GoGame<Cap>& g, const std::uint16_t* legal, int n,
+                                              const float* logits) const {
+  const Position<Cap>& position = g.position();
   const std::uint16_t pass = legal[n - 1];
   if (position.rules().scoring != Scoring::kArea) return pass;
-  const Settled<Cap> settled(position, weights, kPlayouts, seed);
+  const Settled<Cap>& seen = settled(game, position);
   const auto& bits = position.board().tables().bit;
   std::uint16_t best = pass;
   for (int i = 0; i < n - 1; ++i) {
     const int bit = bits[legal[i]];
-    if (!settled.is_open(bit) || (best != pass && logits[legal[i]] <= logits[best])) continue;
+    if (!seen.is_open(bit) || (best != pass && logits[legal[i]] <= logits[best])) continue;
     Board<Cap> after = position.board();
     const int cell = bit + Geometry<Cap>::kOrigin;
     after.place(cell, position.to_play());
@@ -34,8 +42,6 @@ std::uint16_t instead_of_passing(const GoGame<Cap>& game, const std::uint16_t* l
   }
   return best;
 }
-
-}  // namespace
 
 PolicyGames::PolicyGames(const AnyPosition& start, std::int64_t count, int max_moves, std::shared_ptr<const RolloutWeights> settle)
     : start_(start), count_(count), max_moves_(max_moves), settle_(std::move(settle)), seeds_(static_cast<std::size_t>(count > 0 ? count : 0)) {
@@ -45,6 +51,7 @@ PolicyGames::PolicyGames(const AnyPosition& start, std::int64_t count, int max_m
     const GoGame<Cap> game(position, max_moves);
     if (game.is_over()) throw std::invalid_argument("start: the game is over");
     games_ = std::vector<GoGame<Cap>>(static_cast<std::size_t>(count), game);
+    settled_ = Kept<Cap>(static_cast<std::size_t>(count));
   });
 }
 
@@ -52,6 +59,7 @@ void PolicyGames::begin(std::int64_t game, std::uint64_t seed) {
   seeds_[static_cast<std::size_t>(game)] = seed;
   start_.visit([&]<int Cap>(const Position<Cap>& position) {
     std::get<std::vector<GoGame<Cap>>>(games_)[static_cast<std::size_t>(game)] = GoGame<Cap>(position, max_moves_);
+    std::get<Kept<Cap>>(settled_)[static_cast<std::size_t>(game)].reset();  // the seed is another
   });
 }
 
@@ -71,8 +79,7 @@ float PolicyGames::score(std::int64_t game) const {
   return visit(game, [&]<int Cap>(const GoGame<Cap>& g) {
     const Rules& rules = g.position().rules();
     if (!settle_ || rules.scoring != Scoring::kArea) return g.outcome().score0;
-    const Settled<Cap> settled(g.position(), *settle_, kPlayouts, seeds_[static_cast<std::size_t>(game)]);
-    return static_cast<float>(settled.score() - rules.komi - rules.white_bonus);
+    return static_cast<float>(settled(game, g.position()).score() - rules.komi - rules.white_bonus);
   });
 }
 
@@ -80,8 +87,7 @@ void PolicyGames::owners(std::int64_t game, std::int8_t* out) const {
   visit(game, [&]<int Cap>(const GoGame<Cap>& g) {
     const Position<Cap>& position = g.position();
     const bool settles = settle_ && position.rules().scoring == Scoring::kArea;
-    const Ownership<Cap> owned =
-        settles ? Settled<Cap>(position, *settle_, kPlayouts, seeds_[static_cast<std::size_t>(game)]).area() : area(position.board());
+    const Ownership<Cap> owned = settles ? settled(game, position).area() : area(position.board());
     const auto& bits = position.board().tables().bit;
     for (int a = 0; a < start_.area_size(); ++a) out[a] = static_cast<std::int8_t>(owned.black.test(bits[a]) - owned.white.test(bits[a]));
   });
@@ -135,8 +141,7 @@ DrawnMove PolicyGames::play(std::int64_t game, const float* logits, double tempe
       }
       log_prob = std::log(p[chosen] / total);
     }
-    const std::uint64_t seed = seeds_[static_cast<std::size_t>(game)];
-    g.play(settle_ && chosen == n - 1 ? instead_of_passing(g, legal, n, logits, *settle_, seed) : legal[chosen]);
+    g.play(settle_ && chosen == n - 1 ? instead_of_passing(game, g, legal, n, logits) : legal[chosen]);
     return DrawnMove{legal[chosen], static_cast<float>(log_prob)};
   });
 }

@@ -9,6 +9,7 @@
 #include "ag/any_position.hpp"
 #include "ag/go_game.hpp"
 #include "ag/rollout_weights.hpp"
+#include "ag/settled.hpp"
 
 namespace ag {
 
@@ -69,12 +70,23 @@ class PolicyGames {
     return std::visit([&](auto& games) -> decltype(auto) { return f(games[static_cast<std::size_t>(game)]); }, games_);
   }
 
+  /// How a game's position is settled, kept until its stones change: a game ends by passes and a count of the same stones.
+  template <int Cap>
+  const Settled<Cap>& settled(std::int64_t game, const Position<Cap>& position) const;
+
+  template <int Cap>
+  std::uint16_t instead_of_passing(std::int64_t game, const GoGame<Cap>& g, const std::uint16_t* legal, int n, const float* logits) const;
+
+  template <int Cap>
+  using Kept = std::vector<std::shared_ptr<const Settled<Cap>>>;
+
   AnyPosition start_;
   std::int64_t count_;
   int max_moves_;
   std::shared_ptr<const RolloutWeights> settle_;
   std::vector<std::uint64_t> seeds_;
   std::variant<std::vector<GoGame<9>>, std::vector<GoGame<13>>, std::vector<GoGame<19>>> games_;
+  mutable std::variant<Kept<9>, Kept<13>, Kept<19>> settled_;
 };
 
 }  // namespace ag

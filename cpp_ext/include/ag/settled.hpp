@@ -18,6 +18,12 @@ class Settled {
   /// Softmax playouts from the position, half of them with each colour to move; past passes and a ko do not count.
   Settled(const Position<Cap>& position, const RolloutWeights& weights, int playouts, std::uint64_t seed);
 
+  /// Whether this is what the constructor would make of the position, given the same weights, playouts and seed.
+  bool is_of(const Position<Cap>& position) const {
+    const Board<Cap>& board = position.board();
+    return board.stones(BLACK) == board_.stones(BLACK) && board.stones(WHITE) == board_.stones(WHITE) && board.ko() == board_.ko();
+  }
+
   /// The mean owner of a point, by bit: -1..1, black positive.
   double owner(int bit) const { return static_cast<double>(sum_[static_cast<std::size_t>(bit)]) / playouts_; }
 
