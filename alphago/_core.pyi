@@ -224,9 +224,8 @@ class SearchPool:
     def play(self, slot: int, action: int) -> None: ...  # legal, and only when idle; keeps the subtree
     def restrict(self, slot: int, bans: Sequence[tuple[int, int, int]]) -> None: ...
     # Until the next play() or restrict(): (side 0 or 1, action, plies below which it is left alone); forgets the tree.
-    def set_expansion_threshold(
-        self, slot: int, visits: int
-    ) -> None: ...  # until the next start(); while it thinks, too
+    def set_threshold(self, slot: int, visits: int) -> None: ...
+    # network_threshold where networks are asked by it, else expansion_threshold; until the next start(), while it thinks, too.
     def position(self, slot: int) -> Position: ...  # a copy
     def root(self, slot: int, target: bool = True) -> dict[str, Any]:
         """What the search of the side to move knows, when idle: to_play (1 black, 2 white), visits, value (-1..1, side to move),

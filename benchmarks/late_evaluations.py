@@ -1,4 +1,4 @@
-"""What AlphaGo's search gets done in equal time where simulations wait for networks, and where they do not.
+"""What AlphaGo's search gets done in equal time: networks that simulations wait for or not, asked as in the paper or by visits.
 
 python benchmarks/late_evaluations.py
 python benchmarks/late_evaluations.py --policy POLICY.safetensors --value VALUE.safetensors --seconds 5
@@ -15,18 +15,20 @@ from alphago.nets.modules import Network
 from alphago.nets.rollout import load_rollout_weights
 from alphago.nets.runtimes import make_evaluators
 from alphago.search.player import Player
-from alphago.search.styles import NETWORK_SHARE, alphago_search
+from alphago.search.styles import NETWORK_SHARE, alphago_search, followed
 from alphago.search.threshold import AdaptiveThreshold
 from selfplay.go_policy import VALUE_HEADS
 from selfplay.networks import named_network
 
 SIZE = 9
 OPENING = ("E5", "C3", "G7", "C7", "G3")
+PAPER = {"network_threshold": 0, "expansion_threshold": 40}
 SETTINGS = {
-    "simulations wait": {"late_evaluations": 0},
-    "groups of 8, one": {"late_evaluations": 8, "late_groups": 1},
-    "groups of 8, two": {"late_evaluations": 8, "late_groups": 2},
-    "groups of 16, two": {"late_evaluations": 16, "late_groups": 2},
+    "simulations wait": PAPER | {"late_evaluations": 0},
+    "groups of 8, one": PAPER | {"late_groups": 1},
+    "groups of 8, two": PAPER,
+    "groups of 16, two": PAPER | {"late_evaluations": 16},
+    "by visits": {},
 }
 
 
@@ -61,7 +63,7 @@ def main() -> None:
 def _searched(networks: list[Network], settings: dict[str, int], seconds: float) -> tuple[float, ...]:
     """Rollouts and evaluations a second, positions a batch, and the threshold at the end, on one thread."""
     params = alphago_search(SIZE).but(**settings)
-    threshold = AdaptiveThreshold(params.expansion_threshold, NETWORK_SHARE)
+    threshold = AdaptiveThreshold(getattr(params, followed(params)), NETWORK_SHARE)
     evaluators = [make_evaluators(network, SIZE, params.batch, threads=1)[0] for network in networks]
     weights = load_rollout_weights()
     player = Player(params, size=SIZE, evaluators=evaluators, weights=weights, threshold=threshold)

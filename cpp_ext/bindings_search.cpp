@@ -282,8 +282,8 @@ void bind_search(nb::module_& m) {
              p.pool->restrict(slot, list);
            },
            "slot"_a, "bans"_a)
-      .def("set_expansion_threshold", [](PyPool& p, int slot, int visits) { nb::gil_scoped_release r; p.pool->set_expansion_threshold(slot, visits); },
-           "slot"_a, "visits"_a)
+      .def("set_threshold", [](PyPool& p, int slot, int visits) { nb::gil_scoped_release r; p.pool->set_threshold(slot, visits); }, "slot"_a,
+           "visits"_a)
       .def("position", [](PyPool& p, int slot) { return p.pool->position(slot); }, "slot"_a)
       .def("root",
            [](PyPool& p, int slot, bool target) {

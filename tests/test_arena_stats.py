@@ -212,7 +212,7 @@ def run_test(
 
 @pytest.mark.parametrize(("elo0", "elo1", "luck"), [(0, 50, 0.0), (-60, 60, 0.5), (0, 200, 0.0)])
 def test_error_rates_of_the_sequential_test(elo0: float, elo1: float, luck: float) -> None:
-    test, tries, rng = Sprt(elo0, elo1), 250, np.random.default_rng(3)
+    test, tries, rng = Sprt(elo0, elo1), 120, np.random.default_rng(3)
     # Luck pulls the mean of a pair to a half, so the truth is put where the mean is elo0's and elo1's.
     for elo, wrong in ((elo0, "H1"), (elo1, "H0")):
         mean = 0.5 + (score_of(elo) - 0.5) / (1 - luck)

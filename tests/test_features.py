@@ -26,7 +26,7 @@ def real_positions() -> list[Pair]:
 def random_positions() -> list[Pair]:
     """Random positions of every size, with every rule; some set up by hand, some with the turn set, some with ko bans."""
     rng = random.Random(2)
-    pairs = [random_pair(rng, size, rng.randrange(size * size * 2)) for size in range(2, 14) for _ in range(20)]
+    pairs = [random_pair(rng, size, rng.randrange(size * size * 2)) for size in range(2, 14) for _ in range(10)]
     pairs += [random_pair(rng, size, rng.randrange(size * size)) for size in range(14, 20) for _ in range(2)]
     for pair in pairs[::3]:
         pair.turn(opponent(pair.slow.to_play))

@@ -40,6 +40,7 @@ LATE: Params = {
     "late_evaluations": 8,
 }
 TWO: Params = {**LATE, "late_groups": 2}
+VISITS: Params = {**TWO, "network_threshold": 3}
 
 
 def middle() -> _core.Position:
@@ -103,7 +104,7 @@ def test_priors_are_the_policy_networks_in_the_end() -> None:
     assert checked >= 3
 
 
-@pytest.mark.parametrize("params", [LATE, TWO])
+@pytest.mark.parametrize("params", [LATE, TWO, VISITS])
 def test_tickets_threads_and_the_cache_change_nothing(params: Params) -> None:
     nets = networks()
     expected = started(params, nets, cache_mib=0)
@@ -178,6 +179,61 @@ def test_with_one_network_of_the_two(roles: tuple[int, int]) -> None:
     root = pool.root(0)
     assert int(root["n_r"].sum()) == 300
     assert (int(root["n_v"].sum()) > 0) == (roles[1] == 1)
+
+
+def asked_below(
+    pool: _core.SearchPool, policy: FakeNet, game: Go, path: list[int], found: list[tuple[int, bool, bool]]
+) -> None:
+    """Of every position in the tree: visits of its edge, whether it has a value, whether it has the network's priors."""
+    node = pool.children(0, path)
+    if node is None:
+        return
+    for action, n_r, n_v in zip(node["actions"].tolist(), node["n_r"].tolist(), node["n_v"].tolist(), strict=True):
+        below, child = game.after(action), pool.children(0, [*path, action])
+        if n_r == 0 or below.is_over():
+            continue
+        under = 0 if child is None else int(child["n_v"].sum())
+        wanted = None if child is None else mcts.softmax(policy(below).logits[child["actions"]].astype(np.float64))
+        has_priors = wanted is not None and child is not None and bool(np.abs(child["priors"] - wanted).max() < 1e-6)
+        found.append((n_r, n_v > under, has_priors))
+        asked_below(pool, policy, below, [*path, action], found)
+
+
+@pytest.mark.parametrize("threshold", [5, 12, 60])
+def test_networks_are_asked_by_visits(threshold: int) -> None:
+    """Whoever has fewer visits is not asked about; who has many more is, by both; children come at their own threshold."""
+    nets = networks()
+    pool = started({**VISITS, "network_threshold": threshold}, nets, 1500)
+    drive(pool, nets)
+    found: list[tuple[int, bool, bool]] = []
+    asked_below(pool, nets[0], Go(middle()), [], found)
+    assert all(n_r > threshold for n_r, valued, has_priors in found if valued or has_priors)
+    # a simulation asks about one position on its way, and a group waits for others: a few visits late
+    late = [(valued, has_priors) for n_r, valued, has_priors in found if n_r > 2 * threshold + 20]
+    assert len(late) >= 3 and all(valued and has_priors for valued, has_priors in late)
+    early = sum(not valued and not has_priors for n_r, valued, has_priors in found if 2 < n_r <= threshold)
+    assert early > 20
+
+
+def test_a_root_that_was_kept_is_asked_about() -> None:
+    """Whatever its visits were; once."""
+    nets = networks()
+    pool = started({**VISITS, "network_threshold": 1000}, nets)
+    drive(pool, nets)
+    root = pool.root(0)
+    move = int(root["actions"][root["n_r"].argmax()])
+    assert int(root["n_v"].sum()) == 0
+    pool.play(0, move)
+    before = pool.stats()["evaluations"]
+    placeholder = pool.root(0)["priors"]
+    pool.search(0, 200)
+    drive(pool, nets)
+    game = Go(middle()).after(move)
+    root = pool.root(0)
+    wanted = mcts.softmax(nets[0](game).logits[root["actions"]].astype(np.float64))
+    np.testing.assert_allclose(root["priors"], wanted, atol=1e-6)
+    assert np.abs(placeholder - wanted).max() > 1e-3
+    assert pool.stats()["evaluations"] == before + 2
 
 
 def test_pruning_waits_for_answers() -> None:

@@ -110,6 +110,7 @@ DRAWN: dict[str, tuple[Any, ...]] = {
     "expansion_threshold": (0, 1, 5),
     "late_evaluations": (0, 1, 3, 8),
     "late_groups": (1, 2, 3),
+    "network_threshold": (0, 1, 4),
     "score_static": (0.0, 0.2),
     "score_dynamic": (0.0, 0.4),
 }
@@ -217,8 +218,16 @@ def test_separate_networks(params: Params) -> None:
             "late_groups": 2,
             "policy_exponent": 0.67,
         },
+        {"puct": "alphago", "c_puct": 2, "expansion_threshold": 1, "late_evaluations": 3, "network_threshold": 4},
+        {
+            "puct": "alphago",
+            "expansion_threshold": 4,
+            "leaves_in_flight": 4,
+            "late_evaluations": 2,
+            "network_threshold": 2,
+        },
     ],
-    ids=["each", "alphago", "rounds", "late", "late-2"],
+    ids=["each", "alphago", "rounds", "late", "late-2", "by-visits", "by-visits-first"],
 )
 def test_rollouts_mixed_with_networks(params: Params, networks: str, side: int) -> None:
     """AlphaGo's search: N_r and N_v side by side, expansion after a threshold, virtual loss on the rollouts' side.

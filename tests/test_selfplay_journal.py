@@ -163,7 +163,7 @@ def test_a_record_torn_at_any_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "fsync", lambda _: None)  # thousands of openings: only what is written matters here
     data, ends = journal_of(tmp_path / "a", 2, short_game)
     run = run_with_journal(tmp_path / "b", data)
-    for length in range(ends[0], len(data) + 1):
+    for length in sorted({*range(ends[0], len(data) + 1, 3), *ends, *(end - 1 for end in ends[1:])}):
         (run / "journal").write_bytes(data[:length])
         journal = Journal(run)
         whole = sum(end <= length for end in ends)

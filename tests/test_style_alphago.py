@@ -113,23 +113,31 @@ def test_the_search_uses_the_threshold_that_it_is_told() -> None:
     player = Player(search_params({"rollouts": "light", "expansion_threshold": 1000}), size=5)
     player.search(400)
     flat = player._pool.root(0)["nodes"]
-    player._pool.set_expansion_threshold(0, 2)
+    player._pool.set_threshold(0, 2)
     player.search(400)
     assert player._pool.root(0)["nodes"] > 4 * flat
-    with pytest.raises(ValueError, match=r"visits must be 0\.\.1000000"):
-        player._pool.set_expansion_threshold(0, -1)
+    with pytest.raises(ValueError, match=r"visits must be 1\.\.1000000"):
+        player._pool.set_threshold(0, 0)
 
 
 def test_a_threshold_of_ones_own_stays(nets: tuple[str, str]) -> None:
-    free, fixed = alphago(*nets), alphago(*nets, settings={"expansion_threshold": 15})
-    assert free._current()._threshold is not None and fixed._current()._threshold is None
+    """It is the one that follows the networks: their own, or without one, as in the paper, that of expansion."""
+
+    def followed(**settings: int) -> int | None:
+        threshold = alphago(*nets, settings=settings)._current()._threshold
+        return None if threshold is None else threshold.visits
+
+    assert followed() == followed(expansion_threshold=15) == 10
+    assert followed(network_threshold=15) is None
+    assert followed(network_threshold=0) == followed(late_evaluations=0) == 2
+    assert followed(network_threshold=0, expansion_threshold=15) is None
 
 
 def test_what_the_networks_take_is_noted_and_obeyed(nets: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both workers tell the time of networks and of everything, and the tree grows by the answer."""
+    """Both workers tell the time of networks and of everything, and as much is asked as the answer allows."""
     told: list[tuple[float, float]] = []
 
-    def nodes(visits: int) -> int:
+    def asked(visits: int) -> int:
         def note(self: AdaptiveThreshold, networks: float, all_: float) -> int:
             told.append((networks, all_))
             return visits
@@ -137,9 +145,9 @@ def test_what_the_networks_take_is_noted_and_obeyed(nets: tuple[str, str], monke
         monkeypatch.setattr(AdaptiveThreshold, "note", note)
         bot = alphago(*nets, threads=2)
         bot.choose(simulations=600)
-        return int(bot._current()._pool.root(0)["nodes"])
+        return bot._current().stats()["evaluations"]
 
-    assert nodes(500) < nodes(1) / 2
+    assert asked(500) < asked(1) / 2
     assert all(0 <= networks <= all_ for networks, all_ in told) and sum(networks for networks, _ in told) > 0
 
 

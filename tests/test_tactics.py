@@ -197,7 +197,7 @@ def test_the_solver_agrees_with_the_whole_game(solver: Solver) -> None:
     refused: Counter[str] = Counter()
     for threshold in (-3, 2):
         lost, won = game.wins(threshold, False), game.wins(threshold, True)
-        for stones in rng.sample(starts, 300):
+        for stones in rng.sample(starts, 150):
             to_play = rng.choice((BLACK, WHITE))
             expected = {}
             for move, after in game.moves((stones, to_play, -1, 0)):
@@ -212,7 +212,7 @@ def test_the_solver_agrees_with_the_whole_game(solver: Solver) -> None:
                 continue
             assert {move: {bool(answer)} for move, answer in answers.items()} == expected
             compared += 1
-    assert compared > 150 and refused["repetition"] > 0
+    assert compared > 75 and refused["repetition"] > 0
 
 
 @needs_compiler

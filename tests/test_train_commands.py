@@ -62,7 +62,7 @@ def test_rollout(rollout: list[object], tmp_path: Path) -> None:
 
 def test_rollout_is_stopped_and_gone_on_with(rollout: list[object], tmp_path: Path) -> None:
     out = tmp_path / "run"
-    many = ["--out", out, "--steps", 3000, "--no-tensorboard"]
+    many = ["--out", out, "--steps", 1200, "--no-tensorboard"]
     process = subprocess.Popen(alphago(*rollout, *many), stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     told = ""

@@ -27,8 +27,6 @@ ANCHORS: Final = (
     "network-64=default@max:simulations=64",
 )
 """Opponents that stay as they are: rollouts with the frozen hand-set weights, and the network that ships, few simulations each."""
-_THRESHOLD: Final = 2
-"""Visits before expansion where no network is asked: style alphago's 40 is there for networks to keep pace."""
 
 
 class ComponentsError(AlphaGoError):
@@ -104,7 +102,6 @@ def side_text(variant: Variant, parts: Parts, seconds: float) -> str:
     if variant.searches:
         keys = {"style": ALPHAGO, "value": parts.value if variant.value else NONE, "seconds": f"{seconds:g}"}
         keys |= {} if variant.rollouts else {"rollouts": "off", "rollout_cache": "false"}
-        keys |= {} if variant.policy or variant.value else {"expansion_threshold": str(_THRESHOLD)}
         keys |= {} if parts.weights is None else {"weights": parts.weights}
     else:
         keys = {"simulations": "1", "symmetry": "none", "move": "visits", "resign_threshold": "-1"}

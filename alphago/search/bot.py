@@ -25,7 +25,7 @@ from alphago.search.levels import level_named
 from alphago.search.params import SearchParams
 from alphago.search.passing import instead_of_passing, wins_by_passing
 from alphago.search.player import Player, Report
-from alphago.search.styles import ALPHAGO, NETWORK_SHARE, STYLES, ZERO, alphago_search, bot_search
+from alphago.search.styles import ALPHAGO, NETWORK_SHARE, STYLES, ZERO, alphago_search, bot_search, followed
 from alphago.search.threshold import AdaptiveThreshold
 
 if TYPE_CHECKING:
@@ -343,13 +343,9 @@ class Bot:
                     "leave them out, play without it (none), or set rollouts=softmax"
                 )
             threshold = None
-            if (
-                self.style == ALPHAGO
-                and files
-                and params.rollouts != "off"
-                and "expansion_threshold" not in self._settings
-            ):
-                threshold = AdaptiveThreshold(params.expansion_threshold, NETWORK_SHARE)
+            fitted = followed(params)
+            if self.style == ALPHAGO and files and params.rollouts != "off" and fitted not in self._settings:
+                threshold = AdaptiveThreshold(getattr(params, fitted), NETWORK_SHARE)
             workers = list(zip(*evaluators, strict=True))  # for each thread, an evaluator of each network
             self._players[size] = Player(
                 params,

@@ -69,7 +69,8 @@ class Player:
         weights: of the rollout policy, where `params` use it.
         threads: of rollouts (and of the search, without networks).
         memory_mib: limit of the tree, kept by pruning.
-        threshold: fits `expansion_threshold` to the networks' speed, in place of the constant in `params`.
+        threshold: fits `network_threshold`, or without one `expansion_threshold`, to the networks' speed, in place of the constant
+            in `params`.
 
     Thread safety: one calling thread; `stop` may be called from any.
     """
@@ -121,7 +122,7 @@ class Player:
             engine = _core.Engine(self.params.core(), *self._roles)
             self._pool.start(0, seed, [engine], position)
             if self._threshold is not None:
-                self._pool.set_expansion_threshold(0, self._threshold.visits)
+                self._pool.set_threshold(0, self._threshold.visits)
         except ValueError as error:
             raise PlayerError(str(error)) from None
 
@@ -307,7 +308,7 @@ class Player:
         if self._threshold is not None:
             visits = self._threshold.note(answered - asked, time.perf_counter() - start)
             if visits is not None:
-                self._pool.set_expansion_threshold(0, visits)
+                self._pool.set_threshold(0, visits)
 
     def _drain(self) -> None:
         """Bring back what is in flight, so that the tree can be used again."""

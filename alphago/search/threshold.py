@@ -1,8 +1,8 @@
-"""The expansion threshold that follows the speed of the networks, as AlphaGo's does (Nature 529, Methods, "Expansion").
+"""A threshold of visits that follows the speed of the networks, as AlphaGo's for expansion does (Nature 529, Methods).
 
 There it is adjusted so that positions are added to the policy network's queue as fast as the GPUs take them from it. Here networks
-and rollouts share the same processors, so the balance is a share of the time: with a low threshold the tree grows wide and the
-networks take most of it, with a high one the rollouts do.
+and rollouts share the same processors, so the balance is a share of the time: with a low threshold networks take most of it, with a
+high one the rollouts do.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _MOST: Final = 100_000.0
 
 
 class AdaptiveThreshold:
-    """Visits that an edge needs before its position is expanded, fitted to a share of the time.
+    """Visits that an edge needs before networks are asked about its position, fitted to a share of the time.
 
     Thread safety: `note` may be called from any thread.
 
     Args:
-        start: the first threshold (AlphaGo: 40).
+        start: the first threshold.
         share: of the time that the networks are to take, above 0 and below 1.
     """
 

@@ -151,11 +151,11 @@ void Pool<G>::restrict(int slot, const std::vector<Ban>& bans) {
 }
 
 template <Game G>
-void Pool<G>::set_expansion_threshold(int slot, int visits) {
+void Pool<G>::set_threshold(int slot, int visits) {
   Slot& s = slot_at(slot);
-  if (visits < 0 || visits > 1000000) refuse("visits must be 0..1000000", visits);
+  if (visits < 1 || visits > 1000000) refuse("visits must be 1..1000000", visits);
   const std::scoped_lock lock(s.mutex);
-  for (int i = 0; i < s.n_searches; ++i) s.searches[i]->set_expansion_threshold(visits);
+  for (int i = 0; i < s.n_searches; ++i) s.searches[i]->set_threshold(visits);
 }
 
 template <Game G>

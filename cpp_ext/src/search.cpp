@@ -170,6 +170,7 @@ bool Search<G>::select_round(std::vector<Request>& requests) {
 template <Game G>
 bool Search<G>::descend(Simulation<G>& s, Round<G>& round, std::vector<Request>& requests) {
   s.path.clear();
+  s.has_asked = false;
   Ref ref = root_;
   const bool at_leaf_already = !tree_.node(root_).expanded;
   if (at_leaf_already) {
@@ -180,9 +181,11 @@ bool Search<G>::descend(Simulation<G>& s, Round<G>& round, std::vector<Request>&
   }
   const typename G::Mark mark = game_.mark();
   const Edge* incoming = &root_edge_;
+  const bool by_visits = asks_by_visits();
   for (;;) {
     Node& n = tree_.node(ref);
     if (n.over || !n.expanded) break;
+    if (by_visits && !s.has_asked && is_to_ask(n, visits(*incoming), ref == root_)) ask_late(s, ref, requests);
     if (engine_.params.rollout_cache) learn_reply(n);
     const int entry = choose(n, *incoming, ref == root_);
     const int index = entry < n.n_edges ? entry : tree_.add_edge(ref, entry);
@@ -275,11 +278,16 @@ void Search<G>::prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Requ
   } else if (s.expand && !is_joint()) {
     policy = false;  // expanded by an earlier simulation of this round
   }
+  if (asks_by_visits() && !at_root) {
+    policy = value = false;
+    if (!s.has_asked && is_to_ask(n, before, false)) ask_late(s, s.leaf, requests);
+  }
   if (policy || value) {
     s.key = game_.key();
     s.symmetry = p.symmetry_kind() == SymmetryKind::kRandom ? static_cast<int>(mix64(seed_ ^ s.key.a) & 7) : 0;
     if (cut) s.key.add(bans_hash_ ^ mix64(s.path.size()));  // a cached answer holds the priors of the moves that are left
   }
+  if (policy) n.asked_policy = 1;
   if (value) n.asked = 1;
   if (is_late() && !at_root) {
     if (policy) request_late(s, 0, requests);

@@ -6,6 +6,35 @@
 
 namespace ag {
 
+/// The root is asked about whatever its visits: a tree that is kept may begin with a position that was not.
+template <Game G>
+bool Search<G>::is_to_ask(const Node& n, std::uint32_t visits, bool at_root) const {
+  if (!at_root && visits < static_cast<std::uint32_t>(engine_.params.network_threshold)) return false;
+  return (engine_.policy >= 0 && n.expanded && !n.asked_policy) || (engine_.value >= 0 && !n.asked);
+}
+
+/// The game is at the position, the simulation's path ends there.
+template <Game G>
+void Search<G>::ask_late(Simulation<G>& s, Ref ref, std::vector<Request>& requests) {
+  Node& n = tree_.node(ref);
+  s.has_asked = true;
+  s.leaf = ref;
+  s.moves.resize(static_cast<std::size_t>(game_.n_actions()));
+  s.moves.resize(static_cast<std::size_t>(game_.legal(s.moves.data())));
+  const bool cut = drop_banned(s.moves, s.path.size());
+  s.key = game_.key();
+  s.symmetry = engine_.params.symmetry_kind() == SymmetryKind::kRandom ? static_cast<int>(mix64(seed_ ^ s.key.a) & 7) : 0;
+  if (cut) s.key.add(bans_hash_ ^ mix64(s.path.size()));
+  if (engine_.policy >= 0 && n.expanded && !n.asked_policy) {
+    n.asked_policy = 1;
+    request_late(s, 0, requests);
+  }
+  if (engine_.value >= 0 && !n.asked) {
+    n.asked = 1;
+    request_late(s, 1, requests);
+  }
+}
+
 /// A cached answer takes its place in the queue like any other, so that the cache does not change the tree.
 template <Game G>
 void Search<G>::request_late(const Simulation<G>& s, int index, std::vector<Request>& requests) {
@@ -58,7 +87,10 @@ template <Game G>
 void Search<G>::back_up_late(LateQueue<G>& queue, std::size_t count) {
   for (; count > 0; --count) {
     Simulation<G>& s = queue.entries[queue.at(0)];
-    if (s.evaluation.has_policy) take_priors(s);
+    if (s.evaluation.has_policy) {
+      take_priors(s);
+      if (s.leaf == root_) root_prepared_ = false;  // what belongs to the root's priors, noise among it, once more
+    }
     if (s.evaluation.has_value) {
       double value0 = 0, win0 = 0, lead0 = std::nan("");
       take_value(s, value0, win0, lead0);
@@ -83,6 +115,8 @@ void Search<G>::back_up_late(LateQueue<G>& queue, std::size_t count) {
 }
 
 #define AG_INSTANTIATE(G)                                                                             \
+  template bool Search<G>::is_to_ask(const Node&, std::uint32_t, bool) const;                         \
+  template void Search<G>::ask_late(Simulation<G>&, Ref, std::vector<Request>&);                      \
   template void Search<G>::request_late(const Simulation<G>&, int, std::vector<Request>&);            \
   template void Search<G>::send_late(int, std::vector<Request>&);                                    \
   template LateQueue<G>* Search<G>::overdue();                                                        \

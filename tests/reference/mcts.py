@@ -66,6 +66,7 @@ class Node:
     expanded: bool = False
     waiting: bool = False
     asked: bool = False  # the value
+    asked_policy: bool = False
     priors: dict[int, float] = field(default_factory=dict)
     logits: NDArray[np.float32] | None = None  # a joint network's, kept until expansion
     value: float | None = None  # own, utility, side to move
@@ -85,6 +86,7 @@ class Simulation:
     rollout: int | None = None
     played: list[int] = field(default_factory=list)  # by the rollout
     expands: bool = False  # when it is backed up
+    has_asked: bool = False  # late, about a position on its way
 
 
 Network = Callable[[Any], Evaluation]
@@ -111,6 +113,7 @@ class Search:
         self.root = Node(game, Edge(), game.is_over())
         self.sequence: list[int] = []
         self.late = self.p.late_evaluations > 0 and rollout is not None and not self.joint
+        self.by_visits = self.late and self.p.network_threshold > 0
         self.queues: dict[str, list[tuple[list[tuple[Node, Edge]], Node]]] = {"policy": [], "value": []}
 
     # --- rounds -------------------------------------------------------------------------------------------------------
@@ -146,8 +149,10 @@ class Search:
 
     def select(self) -> Simulation | None:
         """One descent; None when it ends at a leaf that waits for a network, with nothing left behind."""
-        node, path = self.root, []
+        node, asked = self.root, False
+        path: list[tuple[Node, Edge]] = []
         while node.expanded and not node.over:
+            asked = asked or self.ask(node, path)
             action = self.choose(node)
             edge = node.edges.setdefault(action, Edge())
             edge.in_flight += 1
@@ -160,7 +165,19 @@ class Search:
             for _, edge in path:
                 edge.in_flight -= 1
             return None
-        return self.at_leaf(Simulation(path, node))
+        return self.at_leaf(Simulation(path, node, has_asked=asked))
+
+    def ask(self, node: Node, path: list[tuple[Node, Edge]]) -> bool:
+        """Whether this position has visits enough for the networks and lacks an answer; asks if so."""
+        if not self.by_visits or (node is not self.root and node.entry.n_r < self.p.network_threshold):
+            return False
+        policy = self.policy is not None and node.expanded and not node.asked_policy
+        value = self.value is not None and not node.asked
+        for name, asks in (("policy", policy), ("value", value)):
+            if asks:
+                self.queues[name].append((list(path), node))
+        node.asked_policy, node.asked = node.asked_policy or policy, node.asked or value
+        return policy or value
 
     def at_leaf(self, simulation: Simulation) -> Simulation:
         """Decides what the leaf is asked."""
@@ -168,7 +185,8 @@ class Search:
         if node.over:
             return simulation
         node.waiting = True
-        simulation.asks_value = self.value is not None and not node.asked
+        late_by_visits = self.by_visits and not at_root
+        simulation.asks_value = self.value is not None and not node.asked and not late_by_visits
         node.asked = node.asked or simulation.asks_value
         if self.rollout is not None and not at_root:
             visit = node.entry.n_r + node.entry.in_flight - 1
@@ -178,6 +196,10 @@ class Search:
             simulation.asks_policy = self.policy is not None and not self.joint
             if simulation.asks_policy and self.rollout is not None and not at_root:
                 self.expand(node, None)  # AlphaGo: placeholders until the network's answer
+            simulation.asks_policy = simulation.asks_policy and not late_by_visits
+            node.asked_policy = node.asked_policy or simulation.asks_policy
+        if late_by_visits and not simulation.has_asked:
+            self.ask(node, simulation.path)
         if self.late and not at_root:
             for name, asks in (("policy", simulation.asks_policy), ("value", simulation.asks_value)):
                 if asks:

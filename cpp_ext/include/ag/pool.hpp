@@ -77,7 +77,7 @@ class AnyPool {
   /// Moves that the slot's searches leave alone until the next play() or restrict().
   virtual void restrict(int slot, const std::vector<Ban>& bans) = 0;
   /// Of the slot's searches, from now to the end of the game, while they think too: AlphaGo fits it to its networks' speed.
-  virtual void set_expansion_threshold(int slot, int visits) = 0;
+  virtual void set_threshold(int slot, int visits) = 0;
   virtual AnyPosition position(int slot) = 0;
   virtual NodeReport root(int slot, bool target, int& move, std::uint64_t& simulations, std::uint64_t& nodes, std::uint64_t& bytes) = 0;
   virtual std::unique_ptr<NodeReport> children(int slot, const std::vector<int>& path) = 0;

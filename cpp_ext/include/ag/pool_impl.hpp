@@ -24,7 +24,7 @@ class Pool final : public AnyPool {
   bool is_idle(int slot) const override { return slot_at(slot).idle; }
   void play(int slot, int action) override;
   void restrict(int slot, const std::vector<Ban>& bans) override;
-  void set_expansion_threshold(int slot, int visits) override;
+  void set_threshold(int slot, int visits) override;
   AnyPosition position(int slot) override;
   NodeReport root(int slot, bool target, int& move, std::uint64_t& simulations, std::uint64_t& nodes, std::uint64_t& bytes) override;
   std::unique_ptr<NodeReport> children(int slot, const std::vector<int>& path) override;

@@ -55,6 +55,7 @@ struct Simulation {
   bool new_priors = false;   ///< `evaluation.priors` go into the leaf
   bool has_value = false;    ///< a network's value, or the constant 0 that stands in for one, is backed up
   bool has_rollout = false;
+  bool has_asked = false;    ///< about a position on its path, where networks are asked by visits
   Outcome outcome{};         ///< of the finished game, or of the rollout
   PositionKey key;
   int symmetry = 0;
@@ -131,8 +132,8 @@ class Search {
   void play(int action);
   /// Replaces the bans; the tree is forgotten unless there were none and are none. A position whose moves are all banned keeps them.
   void restrict(const std::vector<Ban>& bans);
-  /// From now on, in place of the engine's parameter; what is expanded stays so.
-  void set_expansion_threshold(int visits) { engine_.params.expansion_threshold = visits; }
+  /// From now on, in place of the network threshold where networks are asked by visits, else of the expansion threshold.
+  void set_threshold(int visits) { (asks_by_visits() ? engine_.params.network_threshold : engine_.params.expansion_threshold) = visits; }
 
   const G& game() const { return game_; }
   const EngineSetup& engine() const { return engine_; }
@@ -210,6 +211,9 @@ class Search {
   std::size_t n_late() const { return late_[0].n + late_[1].n; }
 
   // --- search_late.cpp ---
+  bool asks_by_visits() const { return is_late() && engine_.params.network_threshold > 0; }
+  bool is_to_ask(const Node& n, std::uint32_t visits, bool at_root) const;
+  void ask_late(Simulation<G>& s, Ref ref, std::vector<Request>& requests);
   void request_late(const Simulation<G>& s, int queue, std::vector<Request>& requests);
   void send_late(int queue, std::vector<Request>& requests);
   void back_up_late(LateQueue<G>& queue, std::size_t count);

@@ -35,6 +35,7 @@ namespace ag {
   AG_CHOICE(rollouts, 0, "off,light,softmax", "A playout for every simulation: none, uniformly random moves, or the softmax rollout policy.")                                   \
   AG_FLOAT(rollout_weight, 0.5, 0, 1, "lambda: share of rollouts in Q where network values exist too (AlphaGo: 0.5).")                                                          \
   AG_INT(expansion_threshold, 0, 0, 1000000, "With rollouts: visits that an edge needs before its position gets children (AlphaGo: n_thr 40).")                                 \
+  AG_INT(network_threshold, 0, 0, 1000000, "With late_evaluations: visits that an edge needs before networks are asked about its position (0, as AlphaGo: the value network when it is reached, the policy network when it gets children).") \
   AG_BOOL(rollout_cache, false, "Softmax rollouts answer as the tree did where the 3x3 surroundings of the last move and the answer match (AlphaGo's last-good-reply cache).")         \
   AG_FLOAT(rollout_cache_probability, 0.9, 0, 1, "Chance that a matching cache entry is played (AlphaGo: high, not published).")                                                \
   AG_FLOAT(rave, 0, 0, 1e9, "With rollouts: visits at which a move's own value counts as much as that of all simulations that played it later (RAVE, Gelly and Silver: 1000 to 3000; 0 is off).") \

@@ -54,6 +54,7 @@ struct Node {
   std::uint8_t waiting : 1;     ///< an evaluation is under way
   std::uint8_t valued : 1;      ///< `value` holds the network's own value
   std::uint8_t asked : 1;       ///< the value network was asked
+  std::uint8_t asked_policy : 1;  ///< the policy network was, where no simulation waits for it
   std::uint32_t sum_visits;     ///< over the edges
   std::uint32_t sum_in_flight;  ///< over the edges
   float value;  ///< utility, side to move
