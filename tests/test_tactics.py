@@ -170,6 +170,11 @@ class Game:
                 yield move, self.state(position, 0)
         yield self.SIZE**2, (stones, 3 - turn_, -1, 0 if ko >= 0 else passes + 1)
 
+    def starts(self, stones: bytes, to_play: int) -> Iterator[tuple[int, tuple[bytes, int, int, int]]]:
+        """Each move with the state that it leads to; a first pass does not count as one."""
+        for move, after in self.moves((stones, to_play, -1, 0)):
+            yield move, (*after[:3], 0)
+
     def wins(self, threshold: int, repeat_wins: bool) -> dict[tuple[bytes, int, int, int], bool]:
         value = {
             state: self.area[state[0]] > threshold if not after else repeat_wins for state, after in self.next.items()
@@ -197,12 +202,12 @@ def test_the_solver_agrees_with_the_whole_game(solver: Solver) -> None:
     refused: Counter[str] = Counter()
     for threshold in (-3, 2):
         lost, won = game.wins(threshold, False), game.wins(threshold, True)
-        for stones in rng.sample(starts, 150):
-            to_play = rng.choice((BLACK, WHITE))
-            expected = {}
-            for move, after in game.moves((stones, to_play, -1, 0)):
-                start = (*after[:3], 0)  # the first pass does not count as one
-                expected[move] = {lost[start], won[start]}
+        asked = [
+            (stones, to_play, {move: {lost[start], won[start]} for move, start in game.starts(stones, to_play)})
+            for stones, to_play in zip(rng.sample(starts, 2_000), rng.choices((BLACK, WHITE), k=2_000), strict=True)
+        ]
+        turning = [one for one in asked if any(len(found) == 2 for found in one[2].values())]
+        for stones, to_play, expected in asked[:100] + turning[:20]:
             sealed = Sealed(game.board(stones, to_play).stones(), ~nothing, nothing)
             try:
                 answers = solver._ask(sealed.line(to_play, str(threshold), 6_000))
@@ -212,7 +217,7 @@ def test_the_solver_agrees_with_the_whole_game(solver: Solver) -> None:
                 continue
             assert {move: {bool(answer)} for move, answer in answers.items()} == expected
             compared += 1
-    assert compared > 75 and refused["repetition"] > 0
+    assert compared > 50 and refused["repetition"] > 0
 
 
 @needs_compiler
