@@ -47,7 +47,7 @@ def alphago_search(size: int) -> SearchParams:
 
     Not the paper's: a threshold of its own for networks. There one, 40 visits, delays both the children of a position and its
     priors, and values are asked wherever the tree ends; here positions get children at their second visit, with the tree policy's
-    priors, and the networks are asked about those with most visits, as many as half of the time is enough for. 143 Elo stronger
+    priors, and the networks are asked about those with most visits, as many as half of the time is enough for. 186 Elo stronger
     (docs/results.md, "A threshold of their own for networks"); `network_threshold=0` is the paper's way.
 
     Left to us: `policy_exponent` is beta = 0.67 read as an exponent, which flattens; unvisited moves have the value 0, as a Q of
