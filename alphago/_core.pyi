@@ -231,7 +231,8 @@ class SearchPool:
         """What the search of the side to move knows, when idle: to_play (1 black, 2 white), visits, value (-1..1, side to move),
         score (points, side to move; nan if unknown), simulations (since the last move), nodes, memory_bytes, move (what the
         parameters choose; -1: resign), and arrays over the legal moves in ascending order: actions uint16, priors float32
-        (noise included), visit_counts, n_v, n_r uint32, w_v, w_r, q (nan unvisited), lcb, lead, target (sums to 1) float64."""
+        (noise included once a simulation began), visit_counts, n_v, n_r uint32, w_v, w_r, q (nan unvisited), lcb, lead, target
+        (sums to 1) float64."""
 
     def children(
         self, slot: int, path: list[int]

@@ -22,7 +22,7 @@ from selfplay.networks import named_network
 
 SIZE = 9
 OPENING = ("E5", "C3", "G7", "C7", "G3")
-PAPER = {"network_threshold": 0, "expansion_threshold": 40}
+PAPER = {"network_threshold": 0}
 SETTINGS = {
     "simulations wait": PAPER | {"late_evaluations": 0},
     "groups of 8, one": PAPER | {"late_groups": 1},
@@ -63,7 +63,7 @@ def main() -> None:
 def _searched(networks: list[Network], settings: dict[str, int], seconds: float) -> tuple[float, ...]:
     """Rollouts and evaluations a second, positions a batch, and the threshold at the end, on one thread."""
     params = alphago_search(SIZE).but(**settings)
-    threshold = AdaptiveThreshold(getattr(params, followed(params)), NETWORK_SHARE)
+    threshold = AdaptiveThreshold(followed(params)[1], NETWORK_SHARE)
     evaluators = [make_evaluators(network, SIZE, params.batch, threads=1)[0] for network in networks]
     weights = load_rollout_weights()
     player = Player(params, size=SIZE, evaluators=evaluators, weights=weights, threshold=threshold)

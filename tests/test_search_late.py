@@ -215,33 +215,43 @@ def test_networks_are_asked_by_visits(threshold: int) -> None:
     assert early > 20
 
 
-def test_a_root_that_was_kept_is_asked_about() -> None:
-    """Whatever its visits were; once."""
-    nets = networks()
-    pool = started({**VISITS, "network_threshold": 1000}, nets)
-    drive(pool, nets)
-    root = pool.root(0)
-    move = int(root["actions"][root["n_r"].argmax()])
-    assert int(root["n_v"].sum()) == 0
-    pool.play(0, move)
-    before = pool.stats()["evaluations"]
-    placeholder = pool.root(0)["priors"]
-    pool.search(0, 200)
-    drive(pool, nets)
-    game = Go(middle()).after(move)
-    root = pool.root(0)
-    wanted = mcts.softmax(nets[0](game).logits[root["actions"]].astype(np.float64))
-    np.testing.assert_allclose(root["priors"], wanted, atol=1e-6)
-    assert np.abs(placeholder - wanted).max() > 1e-3
-    assert pool.stats()["evaluations"] == before + 2
+@pytest.mark.parametrize("noise", [0.0, 0.25])
+def test_a_root_that_was_kept_waits_for_its_answers(noise: float) -> None:
+    """Before any simulation, once, whatever its visits were; and what belongs to a root's priors comes after them."""
+    nets, pools = networks(), []
+    for first in (False, True):
+        pool = started({**VISITS, "network_threshold": 1000, "noise_fraction": noise}, nets)
+        drive(pool, nets)
+        root = pool.root(0)
+        move = int(root["actions"][root["n_r"].argmax()])
+        assert int(root["n_v"].sum()) == 0
+        pool.play(0, move)
+        before = pool.stats()["evaluations"]
+        placeholder = pool.root(0)["priors"]
+        wanted = mcts.softmax(nets[0](Go(middle()).after(move)).logits[pool.root(0)["actions"]].astype(np.float64))
+        assert np.abs(placeholder - wanted).max() > 1e-3
+        if first:
+            pool.search(0, 0)
+            drive(pool, nets)
+            assert pool.root(0)["simulations"] == 0
+            np.testing.assert_allclose(pool.root(0)["priors"], wanted, atol=1e-6)
+        pool.search(0, 200)
+        drive(pool, nets)
+        root = pool.root(0)
+        added = root["priors"] - (1 - noise) * wanted
+        assert (added > -1e-6).all() and added.sum() == pytest.approx(noise, abs=1e-4)
+        assert pool.stats()["evaluations"] == before + 2
+        pools.append(pool)
+    same_tree(pools[0], pools[1])
 
 
-def test_pruning_waits_for_answers() -> None:
+@pytest.mark.parametrize("params", [TWO, VISITS])
+def test_pruning_waits_for_answers(params: Params) -> None:
     """A tree that is pruned again and again: every visit is accounted for, whatever the tickets."""
     nets, pools = networks(), []
     for batch, tickets in ((64, 1), (3, 5)):
         pool = pool_for(7, nets, memory_mib=0.5)
-        pool.start(0, 1, [engine({**TWO, "expansion_threshold": 0}, 0, 1)], replay(7, random_moves(7, 6, seed=1)))
+        pool.start(0, 1, [engine({**params, "expansion_threshold": 0}, 0, 1)], replay(7, random_moves(7, 6, seed=1)))
         pool.search(0, 3000)
         drive(pool, nets, batch=batch, tickets=tickets, rng=random.Random(batch))
         assert pool.stats()["prunings"] > 2

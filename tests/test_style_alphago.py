@@ -129,7 +129,7 @@ def test_a_threshold_of_ones_own_stays(nets: tuple[str, str]) -> None:
 
     assert followed() == followed(expansion_threshold=15) == 10
     assert followed(network_threshold=15) is None
-    assert followed(network_threshold=0) == followed(late_evaluations=0) == 2
+    assert followed(network_threshold=0) == followed(late_evaluations=0) == 40
     assert followed(network_threshold=0, expansion_threshold=15) is None
 
 
@@ -144,11 +144,23 @@ def test_what_the_networks_take_is_noted_and_obeyed(nets: tuple[str, str], monke
 
         monkeypatch.setattr(AdaptiveThreshold, "note", note)
         bot = alphago(*nets, threads=2)
-        bot.choose(simulations=600)
+        bot.choose(simulations=600, seconds=60)
         return bot._current().stats()["evaluations"]
 
     assert asked(500) < asked(1) / 2
     assert all(0 <= networks <= all_ for networks, all_ in told) and sum(networks for networks, _ in told) > 0
+
+
+def test_without_a_clock_networks_are_asked_at_once(nets: tuple[str, str]) -> None:
+    """Few simulations are no reason not to ask: there is no time that they would cost."""
+    bot = alphago(*nets)
+    bot.choose(simulations=64)
+    player = bot._current()
+    assert player.stats()["evaluations"] > 24
+    assert player._threshold is not None and player._threshold.visits == 10  # has learned nothing from it
+    timed = alphago(*nets)
+    timed.choose(simulations=64, seconds=60)
+    assert timed._current().stats()["evaluations"] < 12
 
 
 @pytest.mark.parametrize("agreed", [True, False])

@@ -343,9 +343,9 @@ class Bot:
                     "leave them out, play without it (none), or set rollouts=softmax"
                 )
             threshold = None
-            fitted = followed(params)
+            fitted, first = followed(params)
             if self.style == ALPHAGO and files and params.rollouts != "off" and fitted not in self._settings:
-                threshold = AdaptiveThreshold(getattr(params, fitted), NETWORK_SHARE)
+                threshold = AdaptiveThreshold(first, NETWORK_SHARE)
             workers = list(zip(*evaluators, strict=True))  # for each thread, an evaluator of each network
             self._players[size] = Player(
                 params,
@@ -414,6 +414,7 @@ class Bot:
             simulations = self.level.simulations(self._network_for(self._size) is not None)
         if simulations is None and seconds is None:
             seconds = DEFAULT_SECONDS
+        player.fix_threshold(1 if seconds is None else None)  # no clock: no time for networks to have a share of
         start = time.perf_counter()
         left = simulations
         check = interval if seconds is None else min(interval, max(seconds / _CHECKS, _SHORTEST_CHECK))

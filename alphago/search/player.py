@@ -69,8 +69,8 @@ class Player:
         weights: of the rollout policy, where `params` use it.
         threads: of rollouts (and of the search, without networks).
         memory_mib: limit of the tree, kept by pruning.
-        threshold: fits `network_threshold`, or without one `expansion_threshold`, to the networks' speed, in place of the constant
-            in `params`.
+        threshold: fits `network_threshold`, or where networks are not asked by it `expansion_threshold`, to the networks' speed, in
+            place of the constant in `params`.
 
     Thread safety: one calling thread; `stop` may be called from any.
     """
@@ -98,6 +98,7 @@ class Player:
                 )
         self.params = params
         self._threshold = threshold
+        self._fixed: int | None = None
         self._workers = [(list(found), [e.buffers() for e in found]) for found in (evaluators, *more_workers)]
         """Evaluators and buffers of each thread, the calling one's first."""
         self._networks = len(evaluators)
@@ -121,8 +122,7 @@ class Player:
         try:
             engine = _core.Engine(self.params.core(), *self._roles)
             self._pool.start(0, seed, [engine], position)
-            if self._threshold is not None:
-                self._pool.set_threshold(0, self._threshold.visits)
+            self._set_threshold()
         except ValueError as error:
             raise PlayerError(str(error)) from None
 
@@ -207,6 +207,19 @@ class Player:
             self._drain()
             raise
         return self.report(time.perf_counter() - start)
+
+    def fix_threshold(self, visits: int | None) -> None:
+        """From now on this many visits in place of what `threshold` says, which then learns nothing; None: `threshold` again.
+
+        Without a `threshold` nothing changes.
+        """
+        self.stop()
+        self._fixed = visits
+        self._set_threshold()
+
+    def _set_threshold(self) -> None:
+        if self._threshold is not None:
+            self._pool.set_threshold(0, self._threshold.visits if self._fixed is None else self._fixed)
 
     def ponder(self) -> None:
         """Think in the background, on the opponent's time, until stop(), play(), search() or new_game()."""
@@ -305,7 +318,7 @@ class Player:
             out = evaluators[ticket.network].evaluate(*buffers[ticket.network])
             answered = time.perf_counter()
             self._pool.apply(ticket, out.policy, out.value, out.score)
-        if self._threshold is not None:
+        if self._threshold is not None and self._fixed is None:
             visits = self._threshold.note(answered - asked, time.perf_counter() - start)
             if visits is not None:
                 self._pool.set_threshold(0, visits)

@@ -19,6 +19,10 @@ NETWORK_SHARE: Final = 0.5
 """Style alphago: the share of the time that networks take; the threshold of visits from which they are asked follows."""
 
 
+PAPER_THRESHOLD: Final = 40
+"""AlphaGo's first threshold: visits at which a position gets children and the policy network is asked (Extended Data Table 5)."""
+
+
 def bot_search(size: int, has_policy: bool, has_value: bool) -> SearchParams:
     """Search parameters of style `zero` on a board size.
 
@@ -47,8 +51,9 @@ def alphago_search(size: int) -> SearchParams:
 
     Not the paper's: a threshold of its own for networks. There one, 40 visits, delays both the children of a position and its
     priors, and values are asked wherever the tree ends; here positions get children at their second visit, with the tree policy's
-    priors, and the networks are asked about those with most visits, as many as half of the time is enough for. 186 Elo stronger
-    (docs/results.md, "A threshold of their own for networks"); `network_threshold=0` is the paper's way.
+    priors, and the networks are asked about those with most visits, as many as half of the time is enough for. 150 Elo stronger
+    (docs/results.md, "A threshold of their own for networks"); `network_threshold=0` is the paper's way, and then a bot fits the
+    expansion threshold, beginning with the paper's.
 
     Left to us: `policy_exponent` is beta = 0.67 read as an exponent, which flattens; unvisited moves have the value 0, as a Q of
     no visits reads in the paper; the cache's probability is the default.
@@ -77,9 +82,11 @@ def alphago_search(size: int) -> SearchParams:
     )
 
 
-def followed(params: SearchParams) -> str:
-    """The parameter that style alphago fits to the networks' speed: the threshold that says how often they are asked."""
-    return "network_threshold" if params.late_evaluations and params.network_threshold else "expansion_threshold"
+def followed(params: SearchParams) -> tuple[str, int]:
+    """The threshold that style alphago fits to the networks' speed, since it says how often they are asked, and its first value."""
+    if params.late_evaluations and params.network_threshold:
+        return "network_threshold", params.network_threshold
+    return "expansion_threshold", PAPER_THRESHOLD
 
 
 def _resignation(size: int, turns: int) -> dict[str, Any]:

@@ -140,7 +140,7 @@ bool Search<G>::advance(std::vector<Request>& requests, int rounds) {
 
 template <Game G>
 bool Search<G>::select_round(std::vector<Request>& requests) {
-  if (!wants_more() || context_.stop.load(std::memory_order_relaxed)) return false;
+  if (!wants_more() || context_.stop.load(std::memory_order_relaxed) || waits_for_root(requests)) return false;
   const auto leaves = static_cast<std::size_t>(engine_.params.leaves_in_flight);
   // Rounds that wait still list the moves of their leaves, so every round in flight has its share.
   const std::size_t bytes = Tree::bytes_per_simulation(game_.n_actions(), engine_.params.rave_on()) * leaves * static_cast<std::size_t>(engine_.params.rounds_in_flight);
@@ -185,7 +185,7 @@ bool Search<G>::descend(Simulation<G>& s, Round<G>& round, std::vector<Request>&
   for (;;) {
     Node& n = tree_.node(ref);
     if (n.over || !n.expanded) break;
-    if (by_visits && !s.has_asked && is_to_ask(n, visits(*incoming), ref == root_)) ask_late(s, ref, requests);
+    if (by_visits && !s.has_asked && is_to_ask(n, visits(*incoming))) ask_late(s, ref, requests);
     if (engine_.params.rollout_cache) learn_reply(n);
     const int entry = choose(n, *incoming, ref == root_);
     const int index = entry < n.n_edges ? entry : tree_.add_edge(ref, entry);
@@ -280,7 +280,7 @@ void Search<G>::prepare_leaf(Simulation<G>& s, Round<G>& round, std::vector<Requ
   }
   if (asks_by_visits() && !at_root) {
     policy = value = false;
-    if (!s.has_asked && is_to_ask(n, before, false)) ask_late(s, s.leaf, requests);
+    if (!s.has_asked && is_to_ask(n, before)) ask_late(s, s.leaf, requests);
   }
   if (policy || value) {
     s.key = game_.key();

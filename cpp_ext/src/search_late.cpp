@@ -6,11 +6,26 @@
 
 namespace ag {
 
-/// The root is asked about whatever its visits: a tree that is kept may begin with a position that was not.
+/// One of the networks that there are was not asked about the position.
 template <Game G>
-bool Search<G>::is_to_ask(const Node& n, std::uint32_t visits, bool at_root) const {
-  if (!at_root && visits < static_cast<std::uint32_t>(engine_.params.network_threshold)) return false;
+bool Search<G>::lacks_answer(const Node& n) const {
   return (engine_.policy >= 0 && n.expanded && !n.asked_policy) || (engine_.value >= 0 && !n.asked);
+}
+
+template <Game G>
+bool Search<G>::is_to_ask(const Node& n, std::uint32_t visits) const {
+  return visits >= static_cast<std::uint32_t>(engine_.params.network_threshold) && lacks_answer(n);
+}
+
+/// A tree that is kept may begin with a position that was expanded and never asked about: it waits for its answer like a root that is new.
+template <Game G>
+bool Search<G>::waits_for_root(std::vector<Request>& requests) {
+  if (root_waits_ && n_late() > 0) return true;
+  root_waits_ = tree_.node(root_).expanded && !is_root_known();
+  if (!root_waits_) return false;
+  Simulation<G> s;
+  ask_late(s, root_, requests);
+  return true;
 }
 
 /// The game is at the position, the simulation's path ends there.
@@ -87,10 +102,7 @@ template <Game G>
 void Search<G>::back_up_late(LateQueue<G>& queue, std::size_t count) {
   for (; count > 0; --count) {
     Simulation<G>& s = queue.entries[queue.at(0)];
-    if (s.evaluation.has_policy) {
-      take_priors(s);
-      if (s.leaf == root_) root_prepared_ = false;  // what belongs to the root's priors, noise among it, once more
-    }
+    if (s.evaluation.has_policy) take_priors(s);
     if (s.evaluation.has_value) {
       double value0 = 0, win0 = 0, lead0 = std::nan("");
       take_value(s, value0, win0, lead0);
@@ -115,7 +127,9 @@ void Search<G>::back_up_late(LateQueue<G>& queue, std::size_t count) {
 }
 
 #define AG_INSTANTIATE(G)                                                                             \
-  template bool Search<G>::is_to_ask(const Node&, std::uint32_t, bool) const;                         \
+  template bool Search<G>::lacks_answer(const Node&) const;                                           \
+  template bool Search<G>::is_to_ask(const Node&, std::uint32_t) const;                               \
+  template bool Search<G>::waits_for_root(std::vector<Request>&);                                     \
   template void Search<G>::ask_late(Simulation<G>&, Ref, std::vector<Request>&);                      \
   template void Search<G>::request_late(const Simulation<G>&, int, std::vector<Request>&);            \
   template void Search<G>::send_late(int, std::vector<Request>&);                                    \

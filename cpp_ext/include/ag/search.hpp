@@ -184,7 +184,7 @@ class Search {
   // --- search.cpp ---
   bool drop_banned(std::vector<std::uint16_t>& moves, std::size_t ply) const;
   bool wants_more() const {
-    return !tree_.node(root_).over && (selected_ < asked_ || (wants_root_ && !tree_.node(root_).expanded));
+    return !tree_.node(root_).over && (selected_ < asked_ || (wants_root_ && !is_root_known()));
   }
   void new_root();
   bool select_round(std::vector<Request>& requests);
@@ -212,7 +212,10 @@ class Search {
 
   // --- search_late.cpp ---
   bool asks_by_visits() const { return is_late() && engine_.params.network_threshold > 0; }
-  bool is_to_ask(const Node& n, std::uint32_t visits, bool at_root) const;
+  bool lacks_answer(const Node& n) const;
+  bool is_to_ask(const Node& n, std::uint32_t visits) const;
+  bool is_root_known() const { return tree_.node(root_).expanded && !(asks_by_visits() && lacks_answer(tree_.node(root_))); }
+  bool waits_for_root(std::vector<Request>& requests);
   void ask_late(Simulation<G>& s, Ref ref, std::vector<Request>& requests);
   void request_late(const Simulation<G>& s, int queue, std::vector<Request>& requests);
   void send_late(int queue, std::vector<Request>& requests);
@@ -255,6 +258,7 @@ class Search {
   Ref root_ = 0;
   Edge root_edge_{};  ///< what leads to the root: from the point of view of the side that does not move there
   bool root_prepared_ = false;
+  bool root_waits_ = false;  ///< for networks that a kept tree had not asked about it
   std::array<std::vector<std::uint16_t>, 2> banned_until_;  ///< by side and action; empty without bans
   std::uint64_t bans_hash_ = 0;                             ///< 0 without bans
   std::vector<double> gumbel_;  ///< noise by action
