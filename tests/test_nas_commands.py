@@ -435,7 +435,9 @@ def test_the_study_of_children_is_one_command(alphago: Any, tmp_path: Path) -> N
     assert gain["half_95"] == pytest.approx(12.7062 * gain["error"], rel=1e-4)  # one degree of freedom
     assert len(found["rows"]) == 6 and all(len(row["errors"]) == 2 for row in found["rows"])
     (out / "hand-made-1" / "tested.json").unlink()  # what is missing is made anew, by workers as without them
-    status, printed, told = alphago("nas", "study-conv", *small, "--json", "--workers", 2)
+    plot = tmp_path / "plots" / "study.png"
+    status, printed, told = alphago("nas", "study-conv", *small, "--json", "--workers", 2, "--plot", plot)
+    assert plot.read_bytes().startswith(b"\x89PNG")
     assert status == 0 and json.loads(printed)["rows"] == found["rows"]
     status, _, told = alphago("nas", "study-conv", *small, "--epochs", 2)
     assert status == 2 and "holds a run with other settings: epochs is 1, not 2" in told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from alphago.data.plots import new_figure, save_figure
 
 if TYPE_CHECKING:
+    from alphago.controller.nas.conv_study import Examined
     from alphago.controller.nas.nasbench201 import Table
     from alphago.controller.nas.search import Progress
     from alphago.controller.nas.study import Found
@@ -90,6 +91,40 @@ def plot_study(
         axis.set_ylim(min(lowest, default=values.min()) - 0.1, None)
         axis.set(title=title, xlabel="simulated seconds", ylabel="test accuracy of the answer, %")
     axes[0][0].legend(fontsize=8)
+    save_figure(figure, path)
+
+
+def plot_children(
+    accuracies: Mapping[tuple[str, int], Sequence[float]], found: Sequence[Examined], path: Path, *, window: int = 20
+) -> None:
+    """One PNG: how good the children of searches are on the way, and the test errors of the networks that were chosen.
+
+    Args:
+        accuracies: shares of the validation images, of every child of a search in order, by strategy and seed.
+        found: the networks that were tested.
+        window: children whose accuracies are averaged; then over the seeds.
+
+    Raises:
+        NoPlots: without matplotlib. GameDataError: it cannot be written.
+    """
+    figure, axes = new_figure(1, 2)
+    way, answers = axes[0]
+    for name in dict.fromkeys(name for name, _ in accuracies):
+        runs = [np.asarray(one) for (whose, _), one in accuracies.items() if whose == name]
+        length = min(map(len, runs))
+        width = min(window, length)
+        if width:
+            means = [np.convolve(run[:length], np.full(width, 1 / width), "valid") for run in runs]
+            way.plot(np.arange(width, length + 1), 100 * np.mean(means, axis=0), linewidth=1, label=name)
+    way.set(title="Children tried", xlabel="children", ylabel=f"validation accuracy, mean of {window}, %")
+    way.legend(fontsize=8)
+    names = list(dict.fromkeys(one.name for one in found))
+    for place, name in enumerate(names):
+        errors = [100 * one.error for one in found if one.name == name]
+        answers.plot([place] * len(errors), errors, "o", markersize=4, color=f"C{place}")
+        answers.plot([place - 0.2, place + 0.2], [np.mean(errors)] * 2, color=f"C{place}")
+    answers.set_xticks(range(len(names)), names)
+    answers.set(title="The best of each search, trained anew", ylabel="test error, %", ylim=(0, None))
     save_figure(figure, path)
 
 

@@ -129,6 +129,9 @@ def study_conv(
     epochs: Annotated[int, typer.Option("--epochs", help="That a network learns for.", min=1)] = 12,
     batch: Annotated[int, typer.Option("--batch", help="Children of an update.", min=1)] = 2,
     workers: Annotated[int, typer.Option("--workers", help="Processes that train children.", min=1)] = 1,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="A PNG: children on the way, and the errors of the answers.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Zoph and Le's experiment in small: REINFORCE's LSTM against random search and a hand-made network, on handwritten digits.
@@ -137,17 +140,22 @@ def study_conv(
     """
     import torch
 
+    from alphago.commands.nas_plots import plot_children
     from alphago.controller.nas.conv_study import ConvStudy, run_conv_study
     from alphago.controller.nas.convolutional import digits
+    from alphago.controller.nas.journal import SearchError
     from alphago.controller.nas.workers import worker_pool
+    from alphago.files import make_directory
 
     digits()  # what is missing is said before anything begins
     torch.set_num_threads(1)
     asked = ConvStudy(seeds, children, trainings, layers, epochs, batch)
     next_line = time.monotonic()
+    accuracies: dict[tuple[str, int], list[float]] = {}
 
     def batch_told(strategy: str, seed: int, progress: Progress) -> None:
         nonlocal next_line
+        accuracies[strategy, seed] = [one.measured.more["accuracy"] for one in progress.tried if not one.failure]
         done = len(progress.tried)
         if done > progress.recorded and (time.monotonic() >= next_line or done >= children) and progress.best:
             next_line = time.monotonic() + 10
@@ -163,6 +171,9 @@ def study_conv(
     if found is None:
         print("stopped; the same command goes on", file=sys.stderr)
         raise KeyboardInterrupt
+    if plot is not None:
+        make_directory(plot.parent, SearchError)
+        plot_children(accuracies, found, plot)
     _show_conv(out, found, as_json)
 
 
