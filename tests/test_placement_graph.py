@@ -17,6 +17,7 @@ from alphago.controller.placement.corpus import (
     read_split,
     write_placement,
 )
+from alphago.controller.placement.estimates import with_backward
 from alphago.controller.placement.graph import Device, Graph, Link, Machine, PlacementError, canonical, unique_edges
 from alphago.controller.placement.grouping import grouped
 from alphago.controller.placement.problem import Problem, numbered
@@ -286,6 +287,16 @@ def test_the_rule_of_2017_joins_what_only_one_reads() -> None:
     assert len(set(groups.tolist())) == 2 and groups[1] == groups[2] == groups[3] != groups[0]
     by_scope = grouped(fork, "paper", scopes=["s", "s", "t", "t"])
     assert len(set(by_scope.tolist())) == 1
+
+
+def test_the_rule_of_2017_leaves_a_training_step_in_pieces() -> None:
+    """The gradient of an operation reads its output too, and goes where the operation is: nothing is read by one alone."""
+    step = with_backward(chain([1.0] * 5))
+    groups = grouped(step, "paper")
+    assert len(set(groups.tolist())) == 5
+    assert (groups[:5] == groups[5:]).all()
+    joined = grouped(step, "paper", scopes=["s", "s", "t", "u", "v"] * 2)
+    assert len(set(joined.tolist())) == 4
 
 
 def test_an_expert_is_read_and_serves_the_training_graph(tmp_path: Path) -> None:

@@ -149,6 +149,8 @@ def test_scopes_are_calls_of_modules() -> None:
     assert len(scopes) == len(found.nodes)
     of_attention = {scope for scope in scopes if scope.startswith("attend")}
     assert len(of_attention) == 4  # one group for each of four words
+    alone = [scope for scope in scopes if scope.startswith("#")]
+    assert alone and len(set(alone)) == len(alone)  # what no call within the model computes
     graph = found.graph({CORE: np.ones(len(found.nodes))})
     groups = grouped(graph, "paper", scopes=scopes)
     assert len(set(groups.tolist())) < len(found.nodes) / 2

@@ -85,7 +85,10 @@ class Captured:
         return [source for source in node.all_input_nodes if source.op in OPERATIONS]
 
     def scopes(self) -> list[str]:
-        """Of every operation, the path of the module that called it, and a number for each time in a row that it did."""
+        """Of every operation, the path of the module that called it, and a number for each time in a row that it did.
+
+        What the outermost module computes itself is no part of a call within it: each of its operations has a scope of its own.
+        """
         found: list[str] = []
         before, calls = "", 0
         for node in self.nodes:
@@ -96,7 +99,7 @@ class Captured:
                 path = path.rpartition(".")[0] if path == node.target else path
             calls += path != before
             before = path
-            found.append(f"{path}#{calls}")
+            found.append(f"{path}#{calls}" if path else f"#{node.name}")
         return found
 
     def parameters(self, node: fx.Node) -> dict[int, int]:

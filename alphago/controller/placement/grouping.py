@@ -1,8 +1,9 @@
 """Groups by rule: which operations are placed as one, beyond those that are bound together.
 
-The rule of Mirhoseini and others (2017), section 3.3: an operation whose output only one other reads joins it, again and again; and
-what one call of a module computes is one group (a step of an LSTM, a convolution with its normalisation). The other rule joins
-only as long as a group stays small, so that a chain can still be cut.
+The rule of Mirhoseini and others (2017), section 3.3: an operation whose output only one other reads joins it, again and again;
+and what one call of a module computes is one group (a step of an LSTM, a convolution with its normalisation). Of a training step
+next to nothing has one reader, since its own gradient reads it too; a gradient is where its operation is, whoever reads it. The
+other rule joins only as long as a group stays small, so that a chain can still be cut.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def grouped(
         for op, scope in enumerate(scopes or ()):
             joined.join(op, by_scope.setdefault(scope, op))
         for op in graph.order[::-1].tolist():
-            if len(graph.readers[op]) == 1:
+            if len(graph.readers[op]) == 1 and not (graph.backward is not None and graph.backward[op]):
                 joined.join(op, graph.readers[op][0])
     elif rule == "chains":
         _join_chains(graph, joined, largest, most_bytes)
