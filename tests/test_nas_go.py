@@ -31,7 +31,7 @@ from alphago.controller.go.anchors import (
 from alphago.controller.go.elo import EloError, EloFit, Judged, fit_elo, judge, kendall_tau, partial_tau, tau_interval
 from alphago.controller.go.latency import Latencies, LatencyError, median_ms, ratio, timer_of
 from alphago.controller.go.learning import FEATURES, learn_briefly, positions_of, short_training
-from alphago.controller.go.networks import OPTIONS, architecture_of, go_space, multiply_adds_of, smallest
+from alphago.controller.go.networks import OPTIONS, architecture_of, depth_of, go_space, multiply_adds_of, smallest
 from alphago.controller.go.objective import GoProblem
 from alphago.controller.go.proxies import ProxyError, ProxyRun, choose_proxy
 from alphago.controller.go.settings import AnchorSettings, GoNasSettings, LatencySettings, SupernetSettings
@@ -94,6 +94,14 @@ def test_costs_are_known_before_a_network_is_built(seed: int, size: int) -> None
     counted = multiply_adds_of(architecture, size)
     assert counted == multiply_adds(build(architecture), size)
     assert 2e-6 * counted <= 20.0
+
+
+@pytest.mark.parametrize("kind", ["plain", "bottleneck", "nested"])
+def test_depth_counts_the_convolutions_of_a_tower(kind: str) -> None:
+    one = BASE.model_copy(update={"block": kind, "blocks": 3, "pool_every": 0, "squeeze": 0})
+    network = build(one)
+    filters = [name for name, layer in network.named_modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert depth_of(one) == sum(name.startswith(("stem", "blocks")) for name in filters)
 
 
 def test_the_limit_takes_out_what_is_too_dear_and_nothing_else() -> None:
@@ -464,8 +472,10 @@ def test_proxies_are_judged_and_a_search_uses_one(finished: Path, tmp_path: Path
         ProxyRun(folder, finished, ["short"], resume=True)
     (finished / "anchors.json").write_text(json.dumps(met))
     result = again.finish()
-    assert [row["name"] for row in result["proxies"]] == names
+    assert [row["name"] for row in result["proxies"]] == ["short", "short-losses", *names[1:]]
     assert all(len(rows) == 6 for rows in result["foretold"].values())
+    assert list(result["tau_of_losses"]) == [row["name"] for row in result["proxies"]]
+    assert all(-1 <= tau <= 1 for tau in result["tau_of_losses"].values())
     with pytest.raises(ProxyError, match=r"no proxy may be searched by: .*6 networks, 12 are needed"):
         choose_proxy(folder)
     with pytest.raises(ProxyError, match="the proxy shared is refused"):

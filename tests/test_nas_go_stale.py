@@ -65,6 +65,7 @@ def anchors(tmp_path: Path) -> Path:
             "hash": f"{number:016x}",
             "mflop": anchor.mflop,
             "elo": 10.0 * number,
+            "log_loss": 2.0 - 0.01 * number,
         }
         for number, anchor in enumerate(choose_anchors(settings))
     ]
@@ -126,6 +127,17 @@ def test_proxies_that_were_judged_before_stay(anchors: Path, tmp_path: Path) -> 
         run.run()
 
 
+def test_training_in_short_may_be_of_other_lengths(anchors: Path, tmp_path: Path) -> None:
+    """Anchors take an hour, and a proxy that is refused may need more steps: another folder has them."""
+    judged(tmp_path / "proxies", anchors, "multiply-adds")
+    judged(tmp_path / "longer", anchors, "multiply-adds", short_steps=7)
+    usual, longer = (choose_proxy(tmp_path / name, "multiply-adds") for name in ("proxies", "longer"))
+    assert usual.settings == usual.anchors.settings and longer.settings.short_steps == 7
+    assert GoProblem(longer).settings == longer.settings and longer.digest != usual.digest
+    with pytest.raises(TrainingError, match="short_steps is 7"):
+        ProxyRun(tmp_path / "longer", anchors, ["multiply-adds"], resume=True)
+
+
 def test_ratings_that_have_changed_since(anchors: Path, tmp_path: Path) -> None:
     folder = tmp_path / "proxies"
     judged(folder, anchors, "multiply-adds")
@@ -166,7 +178,7 @@ def test_what_another_supernet_found_is_not_taken_for_this_ones(
 
     def found(name: str, architecture: Residual, *_: Any) -> dict[str, float]:
         asked.append(name)
-        return {"log_loss": 1.0 / architecture.channels, "outcome_mse": 0.5, "log2_parameters": 1.0}
+        return {"log_loss": 1 / architecture.channels, "outcome_mse": 0.5, "log2_depth": 1.0, "log2_parameters": 1.0}
 
     weights = {"digest": "first"}
     monkeypatch.setattr(proxies, "features_of", found)

@@ -226,8 +226,13 @@ def proxies(
     proxy: Annotated[
         list[str] | None,
         typer.Option(
-            "--proxy", help="short, shorter, shared, multiply-adds, parameters [default: all; shared with --supernet]."
+            "--proxy",
+            help="short, short-losses, shorter, shared, multiply-adds, parameters [default: all; shared with --supernet].",
         ),
+    ] = None,
+    short_steps: Annotated[
+        int | None,
+        typer.Option("--short-steps", help="Of training in short [default: as the anchors' file says].", min=4),
     ] = None,
     supernet_folder: Annotated[
         Path | None, typer.Option("--supernet", help="Folder of `alphago nas supernet`, for the proxy shared.")
@@ -239,8 +244,9 @@ def proxies(
 ) -> None:
     """Hold what is cheap to know of a network against the anchors' ratings: fits, Kendall's tau, and which may be searched by.
 
-    "given cost": what is left of tau among networks of the same multiply-adds (Kendall's partial tau). Proxies that the folder has
-    from earlier runs are judged along with those that are asked for. Writes OUT/proxies.json and OUT/proxies.png.
+    "at cost": what is left of tau among networks of the same multiply-adds (Kendall's partial tau); "losses": tau of what the proxy
+    foretells of the policy's loss after training in full, which no luck of games is in. Proxies that the folder has from before are
+    judged along with those that are asked for. Writes OUT/proxies.json and OUT/proxies.png.
     """
     import torch
 
@@ -253,7 +259,9 @@ def proxies(
     names = proxy or [name for name in NAMES if name != "shared" or supernet_folder is not None]
     if supernet_folder is not None and "shared" not in names:
         raise typer.BadParameter("is for --proxy shared, which is not asked for", param_hint="--supernet")
-    run = ProxyRun(out, anchors_folder, names, supernet=supernet_folder, resume=resume, device=where)
+    run = ProxyRun(
+        out, anchors_folder, names, supernet=supernet_folder, short_steps=short_steps, resume=resume, device=where
+    )
 
     def told(number: int, total: int, name: str, anchor: str, found: Mapping[str, float]) -> None:
         texts = ", ".join(
@@ -275,7 +283,7 @@ def proxies(
     from rich.table import Table
 
     table = Table(title="Proxies against the anchors' Elo at equal visits", title_justify="left")
-    for title in ("proxy", "tau", "95 %", "given cost", "misses by", "s each"):
+    for title in ("proxy", "tau", "95 %", "at cost", "losses", "misses", "s each"):
         table.add_column(title, justify="left" if title == "proxy" else "right")
     for one in result["proxies"]:
         low, high = one["interval"]
@@ -284,6 +292,7 @@ def proxies(
             f"{one['tau']:.2f}",
             f"{low:.2f} to {high:.2f}",
             "" if one["tau_given_cost"] is None else f"{one['tau_given_cost']:.2f}",
+            f"{result['tau_of_losses'][one['name']]:.2f}",
             f"{one['miss']:.0f} Elo",
             f"{one['seconds']:.1f}",
         )
@@ -317,7 +326,7 @@ def go_asked(proxies_folder: Path | None, proxy: str | None, folder: Path, devic
         "reference_ms": anchors.reference_ms,
         "machine": machine(anchors.settings.latency),
         "device": where.partition(":")[0],
-        "settings": anchors.settings.model_dump(mode="json"),
+        "settings": chosen.settings.model_dump(mode="json"),
     }
 
     def check(limit_ms: float) -> None:

@@ -80,6 +80,11 @@ def canonical(architecture: Residual) -> Residual:
     return architecture
 
 
+def depth_of(a: Residual) -> int:
+    """Convolutions of the tower one after another, the first one with them."""
+    return 1 + a.blocks * {"plain": 2, "bottleneck": 3, "nested": 6}[a.block]
+
+
 def multiply_adds_of(a: Residual, size: int) -> int:
     """Multiply-adds of one evaluation: what `alphago.nets.modules.multiply_adds` counts in a network that is built."""
     area, c, h, v = size * size, a.channels, a.head_channels, a.value_hidden

@@ -41,7 +41,7 @@ class GoProblem:
 
     def __init__(self, chosen: Chosen, folder: Path | None = None, device: str = "cpu") -> None:
         self.chosen, self._device = chosen, device
-        self.settings = chosen.anchors.settings
+        self.settings = chosen.settings
         self.space = self.settings.space()
         known = chosen.anchors.reference_ms_here
         self.latencies = Latencies(

@@ -22,7 +22,7 @@ import numpy as np
 from alphago.controller.go.anchors import HAND_MADE, Anchors, read_anchors
 from alphago.controller.go.elo import EloError, Judged, judge
 from alphago.controller.go.learning import FEATURES, learn_briefly, positions_of
-from alphago.controller.go.networks import multiply_adds_of
+from alphago.controller.go.networks import depth_of, multiply_adds_of
 from alphago.controller.go.settings import GoNasSettings
 from alphago.controller.go.supernet import Supernet, digest_of
 from alphago.controller.nas.journal import only_one
@@ -35,10 +35,10 @@ from alphago.train.folders import begin_folder, checkpoints
 
 STAGE: Final = "nas proxies"
 FILE: Final = "proxies.json"
-FORMAT: Final = 2
+FORMAT: Final = 3
 DEFAULT: Final = "short"
 """What a search uses unless it is told otherwise: what training says, whatever the rank of what needs none."""
-_LEARNING: Final = ("short", "shorter", "shared")
+_LEARNING: Final = ("short", "short-losses", "shorter", "shared")
 """Proxies that depend on the games."""
 _JOURNAL: Final = "features.jsonl"
 
@@ -53,18 +53,28 @@ class Proxy:
 
     Attributes:
         names: of the numbers that it finds, with the sign that each must have in a fit of Elo.
+        measured: the proxy whose measurements it reads, where they are another's; "": its own.
     """
 
     name: str
     what: str
     names: tuple[tuple[str, int], ...]
+    measured: str = ""
+
+    @property
+    def source(self) -> str:
+        """The proxy by whose name its measurements are kept."""
+        return self.measured or self.name
 
 
 _LOSSES: Final = tuple((name, -1) for name in FEATURES)
+_LEARNED: Final = (*_LOSSES, ("log2_depth", 1))
+"""Shallow towers learn at once most of what they ever will, deep ones late: of two with equal losses the deeper has more in it."""
 PROXIES: Final[tuple[Proxy, ...]] = (
-    Proxy("short", "held-out losses after short training", _LOSSES),
-    Proxy("shorter", "the same after a quarter of it", _LOSSES),
-    Proxy("shared", "held-out losses with a supernet's weights", _LOSSES),
+    Proxy("short", "held-out losses after short training, and the tower's depth", _LEARNED),
+    Proxy("short-losses", "the same losses alone", _LOSSES, "short"),
+    Proxy("shorter", "as short, after a quarter of its training", _LEARNED),
+    Proxy("shared", "held-out losses with a supernet's weights, and the tower's depth", _LEARNED),
     Proxy("multiply-adds", "logarithm of the multiply-adds, no training", (("log2_multiply_adds", 1),)),
     Proxy("parameters", "logarithm of the parameters, no training", (("log2_parameters", 1),)),
 )
@@ -83,13 +93,14 @@ def features_of(
     name: str, architecture: Residual, settings: GoNasSettings, supernet: Supernet | None = None, device: str = "cpu"
 ) -> dict[str, float]:
     """What a proxy finds of a network, and more for people. Raises ProxyError: `shared` without a supernet; TrainingError."""
-    if name in ("short", "shorter"):
-        steps = settings.short_steps if name == "short" else max(1, settings.short_steps // 4)
-        return learn_briefly(architecture, settings, steps, device)
+    depth = {"log2_depth": math.log2(depth_of(architecture))}
+    if name in ("short", "short-losses", "shorter"):
+        steps = max(1, settings.short_steps // 4) if name == "shorter" else settings.short_steps
+        return learn_briefly(architecture, settings, steps, device) | depth
     if name == "shared":
         if supernet is None:
             raise ProxyError("the proxy shared needs a supernet: alphago nas supernet makes one")
-        return supernet.measure(architecture)
+        return supernet.measure(architecture) | depth
     if name == "multiply-adds":
         return {"log2_multiply_adds": math.log2(multiply_adds_of(architecture, settings.size))}
     if name == "parameters":
@@ -113,6 +124,7 @@ class ProxyRun:
     Args:
         names: of the proxies; "shared" needs a supernet.
         supernet: folder of a trained one.
+        short_steps: of training in short; None: as the anchors' settings say. A folder has one number of them.
 
     Raises:
         AnchorError, ProxyError, TrainingError: what is needed is not there, or of other settings.
@@ -125,11 +137,13 @@ class ProxyRun:
         names: Sequence[str],
         *,
         supernet: Path | None = None,
+        short_steps: int | None = None,
         resume: bool = False,
         device: str = "cpu",
     ) -> None:
         self.folder, self.proxies, self._device = folder, [proxy_named(name) for name in names], device
         self.anchors: Anchors = read_anchors(anchors)
+        self.settings = _with_steps(self.anchors.settings, short_steps)
         self._supernet = None
         self._shared: tuple[str, str] | None = None
         """Folder and digest of the supernet."""
@@ -140,8 +154,9 @@ class ProxyRun:
             self._shared = str(supernet.resolve()), digest_of(supernet) or ""
         elif supernet is not None:
             raise ProxyError("a supernet is for the proxy shared, which is not among those to be measured")
-        self._games = positions_of(self.anchors.settings).digest
-        wanted = {"settings": {"anchors": _networks_of(self.anchors)}, "games": self._games, "stage": STAGE}
+        self._games = positions_of(self.settings).digest
+        about = {"anchors": _networks_of(self.anchors), "short_steps": self.settings.short_steps}
+        wanted = {"settings": about, "games": self._games, "stage": STAGE}
         begin_folder(folder, wanted, resume=resume)
         self._known: dict[tuple[str, str, str], dict[str, float]] = {}
         self._stop = False
@@ -164,34 +179,41 @@ class ProxyRun:
             return self._measure(told)
 
     def _measure(self, told: Callable[[int, int, str, str, Mapping[str, float]], None] | None) -> bool:
-        jobs = [(proxy, row) for proxy in self.proxies for row in self.anchors.networks]
-        for number, (proxy, row) in enumerate(jobs, 1):
-            supernet = self._shared[1] if proxy.name == "shared" and self._shared is not None else ""
-            key = (proxy.name, str(row["name"]), supernet)
+        names = dict.fromkeys(proxy.source for proxy in self.proxies)
+        jobs = [(name, row) for name in names for row in self.anchors.networks]
+        for number, (name, row) in enumerate(jobs, 1):
+            supernet = self._shared[1] if name == "shared" and self._shared is not None else ""
+            key = (name, str(row["name"]), supernet)
             if key in self._known:
                 continue
             if self._stop:
                 return False
             started = time.monotonic()
             architecture = self.anchors.architecture(row)
-            found = features_of(proxy.name, architecture, self.anchors.settings, self._supernet, self._device)
+            found = features_of(name, architecture, self.settings, self._supernet, self._device)
             values = {**found, "seconds": time.monotonic() - started}
             self._known[key] = values
             _append(self.folder / _JOURNAL, {"proxy": key[0], "anchor": key[1], "supernet": key[2], "found": values})
             if told is not None:
-                told(number, len(jobs), proxy.name, key[1], values)
+                told(number, len(jobs), name, key[1], values)
         return True
 
     def finish(self) -> dict[str, Any]:
-        """Judge all proxies that are measured, in earlier runs too; write and return what `proxies.json` holds."""
+        """Judge all proxies that are measured, in earlier runs too; write and return what `proxies.json` holds.
+
+        `tau_of_losses`: the same rank correlation, with the policy's loss after training in full in the place of Elo: no games are
+        in it, and so none of their luck.
+        """
         networks = self.anchors.networks
         elo, cost = (np.array([row[name] for row in networks]) for name in ("elo", "mflop"))
         shared = self._shared or _supernet_before(self.folder / FILE)
+        losses = -1000 * np.array([row["log_loss"] for row in networks])
         judged: list[Judged] = []
+        of_losses: dict[str, float] = {}
         measured: dict[str, list[dict[str, float]]] = {}
         for proxy in PROXIES:
             supernet = shared[1] if proxy.name == "shared" and shared is not None else ""
-            keys = [(proxy.name, str(row["name"]), supernet) for row in networks]
+            keys = [(proxy.source, str(row["name"]), supernet) for row in networks]
             if not all(key in self._known for key in keys):
                 continue
             found = measured[proxy.name] = [self._known[key] for key in keys]
@@ -199,13 +221,16 @@ class ProxyRun:
             names, signs = [name for name, _ in proxy.names], [sign for _, sign in proxy.names]
             seconds = float(np.mean([one["seconds"] for one in found]))
             judged.append(judge(proxy.name, names, signs, features, elo, seconds, cost))
+            of_losses[proxy.name] = round(judge(proxy.name, names, signs, features, losses).tau, 4)
         result = {
             "format": FORMAT,
             "anchors": str(self.anchors.folder.resolve()),
             "strength": _strength_of(self.anchors),
             "games": self._games,
+            "short_steps": self.settings.short_steps,
             "supernet": None if shared is None else {"folder": shared[0], "digest": shared[1]},
             "proxies": [one.to_dict() for one in judged],
+            "tau_of_losses": of_losses,
             "foretold": {
                 one.name: [
                     {"anchor": row["name"], "elo": row["elo"], "foretold": one.fit.predict(values)}
@@ -232,6 +257,13 @@ class Chosen:
     games: str
     """Digest of the games that it was judged with."""
     supernet_digest: str | None
+    short_steps: int
+    """That the proxy was judged with."""
+
+    @property
+    def settings(self) -> GoNasSettings:
+        """The anchors', with training in short as the proxy was judged."""
+        return _with_steps(self.anchors.settings, self.short_steps)
 
     def check(self) -> None:
         """Whether networks would be measured as those were that the proxy was judged by; reads the games where they matter.
@@ -266,6 +298,7 @@ def choose_proxy(folder: Path, name: str | None = None) -> Chosen:
             raise ProxyError(f"{path}: no proxies of format {FORMAT}")
         judged = {one.name: one for one in map(Judged.from_dict, found["proxies"])}
         anchors, strength, games = Path(found["anchors"]), str(found["strength"]), str(found["games"])
+        short_steps = int(found["short_steps"])
         shared = (
             None if found["supernet"] is None else (Path(found["supernet"]["folder"]), str(found["supernet"]["digest"]))
         )
@@ -315,8 +348,12 @@ def choose_proxy(folder: Path, name: str | None = None) -> Chosen:
             f"played (anchors.doubling_games, then alphago nas anchors --resume)"
         )
     place, held = shared or (None, None)
-    made = _digest([chosen.to_dict(), strength, games, held if chosen.name == "shared" else None])
-    return Chosen(chosen, met, place, made, hand[chosen.name], games, held)
+    made = _digest([chosen.to_dict(), strength, games, held if chosen.name == "shared" else None, short_steps])
+    return Chosen(chosen, met, place, made, hand[chosen.name], games, held, short_steps)
+
+
+def _with_steps(settings: GoNasSettings, short_steps: int | None) -> GoNasSettings:
+    return settings if short_steps is None else settings.model_copy(update={"short_steps": short_steps})
 
 
 def _strength_of(anchors: Anchors) -> str:
