@@ -12,7 +12,7 @@ from torch.nn import functional
 from alphago.nets.architecture import NetworkError, Residual, architecture_of
 from alphago.nets.blocks import Bottleneck, Nested, make_blocks
 from alphago.nets.evaluator import PlayModule
-from alphago.nets.layers import Squeeze
+from alphago.nets.layers import Squeeze, activation_of
 from alphago.nets.modules import build, folded, multiply_adds
 from alphago.nets.runtimes import make_evaluators
 from alphago.nets.store import load_network, network_hash, save_network
@@ -172,3 +172,17 @@ def test_networks_from_before_the_kinds_stay_what_they_are() -> None:
     for key, value in (("block", "dense"), ("kernel", 4), ("squeeze", -1)):
         with pytest.raises(NetworkError, match=key):
             architecture_of({**values, key: value})
+
+
+def test_mish_is_that_of_torch_where_it_is_quick_and_so_is_its_gradient() -> None:
+    x = torch.cat([torch.linspace(-30, 30, 4001), torch.tensor([-1e4, -100.0, 25.0, 100.0, 1e4, 0.0])]).requires_grad_()
+    exact = x.detach().double().requires_grad_()
+    got, right = activation_of("mish")(x), functional.mish(exact)
+    torch.testing.assert_close(got.double(), right, rtol=1e-5, atol=5e-6)
+    weights = torch.linspace(-1, 2, len(x))
+    (slope,) = torch.autograd.grad((got * weights).sum(), x)
+    (right_slope,) = torch.autograd.grad((right * weights.double()).sum(), exact)
+    torch.testing.assert_close(slope.double(), right_slope, rtol=1e-5, atol=2e-5)
+    assert isinstance(got.grad_fn, torch.autograd.function.BackwardCFunction)  # not torch's own
+    learned = activation_of("mish")(x.double())  # no other type loses accuracy
+    torch.testing.assert_close(learned, right, rtol=0, atol=0)

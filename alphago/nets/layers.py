@@ -153,6 +153,37 @@ class Squeeze(nn.Module):
         return x * torch.sigmoid(self.up(functional.relu(self.down(mean))))[:, :, None, None]
 
 
+class _MishOnCpu(torch.autograd.Function):
+    """x tanh(softplus(x)) and its gradient in vectorised passes: torch's own, on a CPU, takes three times as long.
+
+    With r = 1 / ((1 + e^x)^2 + 1): tanh(softplus(x)) = 1 - 2r, and the derivative is 1 - 2r + 4 x r (1 - r) sigmoid(x).
+    """
+
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        r = x.clamp(max=20.0)  # beyond, r is less than the last bit of 1
+        r = r.exp_().add_(1.0).square_().add_(1.0).reciprocal_()
+        context.save_for_backward(x, r)
+        return torch.addcmul(x, x, r, value=-2.0)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        x, r = context.saved_tensors
+        slope: Tensor = torch.sigmoid(x).mul_(x).mul_(torch.addcmul(r, r, r, value=-1.0)).mul_(2.0)
+        return slope.sub_(r).mul_(2.0).add_(1.0).mul_(gradient)
+
+
+class Mish(nn.Mish):
+    """Mish (Misra, 2019), quick on a CPU; what compiles, traces or exports the network sees torch's own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        is_recorded = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
+        if is_recorded or x.device.type != "cpu" or x.dtype != torch.float32:
+            return super().forward(x)
+        out: Tensor = _MishOnCpu.apply(x)  # type: ignore[no-untyped-call]
+        return out
+
+
 def activation_of(name: str) -> nn.Module:
     """The activation of an architecture."""
-    return {"relu": nn.ReLU, "silu": nn.SiLU, "mish": nn.Mish}[name]()
+    return {"relu": nn.ReLU, "silu": nn.SiLU, "mish": Mish}[name]()
