@@ -160,7 +160,9 @@ def test_it_learns_the_best_of_all_placements(objective: str) -> None:
     problem = Problem(random_graph(11, 8), machine(2, memory=16.0, host=True), objective)  # type: ignore[arg-type]
     every = np.array(list(itertools.product(range(3), repeat=8)))
     costs = problem.costs(every)
-    search = Search(problem, settings_of(steps=60, episodes=32, checkpoint_minutes=5.0), Budget(rounds=1))
+    settings = settings_of(steps=60, episodes=32, checkpoint_minutes=5.0)
+    policy = settings.policy.model_copy(update={"leave": 0.5})  # eight operations leave few chances to part
+    search = Search(problem, settings.model_copy(update={"policy": policy}), Budget(rounds=1))
     search.run()
     assert search.found.ms == costs.ms[costs.fits].min()
     assert search.found.placement is not None

@@ -97,10 +97,11 @@ def test_cuts_ahead_are_those_of_all_ways_to_go_on(seed: int, objective: str) ->
     assert -1 in reached and max(reached) >= 4  # full devices, and rows of cuts of several lengths
 
 
-def test_staying_is_one_choice_and_going_another() -> None:
-    """Before anything is learned, a device is left with a chance of one half, however many others there are to go to."""
+@pytest.mark.parametrize("leave", [0.5, 0.15])
+def test_staying_is_one_choice_and_going_another(leave: float) -> None:
+    """Before anything is learned, a device is left with the chance that is asked for, however many others there are to go to."""
     for devices in (2, 3, 6):
-        policy = Stepwise(Problem(chain([1.0] * 4), machine(devices)), 4)
+        policy = Stepwise(Problem(chain([1.0] * 4), machine(devices)), 4, leave=leave)
         with torch.no_grad():
             for parameter in policy.parameters():
                 parameter.zero_()
@@ -108,8 +109,7 @@ def test_staying_is_one_choice_and_going_another() -> None:
         seen[0, 1, IS_LAST] = 1.0
         masks = torch.ones(1, devices, dtype=torch.bool)
         p = policy._log_probs(seen, masks, 0).exp()[0]
-        assert p[1].item() == pytest.approx(0.5)
-        assert p.tolist() == pytest.approx([0.5 if d == 1 else 0.5 / (devices - 1) for d in range(devices)])
+        assert p.tolist() == pytest.approx([1 - leave if d == 1 else leave / (devices - 1) for d in range(devices)])
         torch.testing.assert_close(policy._log_probs(seen, None, 0).exp()[0], p)
         masks[0, 1] = False  # the last one is full: all others are alike
         p = policy._log_probs(seen, masks, 0).exp()[0]

@@ -66,6 +66,10 @@ class PolicySettings(pydantic.BaseModel, extra="forbid", frozen=True):
             description="stepwise: rounds in which slower devices get nothing while one of the fastest has room"
         ),
     ] = "odd-rounds"
+    leave: Annotated[
+        float,
+        pydantic.Field(gt=0, lt=1, description="stepwise: chance to leave a device, before anything is learned"),
+    ] = 0.15
 
 
 class SearchSettings(pydantic.BaseModel, extra="forbid", frozen=True):
@@ -371,7 +375,7 @@ def make_policy(problem: Problem, settings: PolicySettings, seed: int, number: i
     made: nn.Module
     if settings.kind == "stepwise":
         fastest = {"never": False, "always": True, "odd-rounds": number % 2 == 1, "even-rounds": number % 2 == 0}
-        made = Stepwise(problem, settings.hidden, settings.table, seed, fastest[settings.fastest_first])
+        made = Stepwise(problem, settings.hidden, settings.table, seed, fastest[settings.fastest_first], settings.leave)
     elif settings.kind == "seq2seq":
         made = Seq2Seq(problem, settings.hidden, seed)
     else:

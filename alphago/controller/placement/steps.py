@@ -204,6 +204,16 @@ def _ahead(turn: int, row: int, d: int, p: Plan, s: State) -> int:
 
 
 @compiled
+def _empty_like(row: int, d: int, p: Plan, s: State) -> int:
+    """An empty device before `d` that differs from it, empty too, by name alone; -1: there is none."""
+    if s.groups_on[row, d] == 0:
+        for other in range(d):
+            if p.alike[other] == p.alike[d] and s.groups_on[row, other] == 0:
+                return other
+    return -1
+
+
+@compiled
 def _see(turn: int, row: int, p: Plan, s: State, seen: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
     """What the decision of a turn sees in one placement: float32 [D, F], and what it may choose: bool [D]."""
     group = p.order[turn]
@@ -218,7 +228,13 @@ def _see(turn: int, row: int, p: Plan, s: State, seen: NDArray[np.float32], mask
     for d in range(devices):
         capacity += max(0.0, scale - s.loads[row, d])
     preferred_fits, fits_any = False, False
+    cut = p.cuts[0, turn]
+    cut_now = min(CLIP, np.log1p(100 * cut / scale) / 4)
     for d in range(devices):
+        like = _empty_like(row, d, p, s)
+        if like >= 0:  # the same answer, which looks the same
+            seen[d], mask[d] = seen[like], False
+            continue
         bit = np.int64(1) << d
         own, added, shared, ready, copied = p.times[group, d], 0.0, 0.0, 0.0, 0.0
         for k in range(p.first_input[group], p.first_input[group + 1]):
@@ -271,23 +287,19 @@ def _see(turn: int, row: int, p: Plan, s: State, seen: NDArray[np.float32], mask
         out[14] = min(CLIP, np.log1p(100 * added / scale) / 4)
         out[15] = 1.0 if p.host[d] else 0.0
         # a device that goes on may be left after any turn that it has room for: where the cheapest of those cuts is
-        last, cut = _ahead(turn, row, d, p, s), p.cuts[0, turn]
+        last = _ahead(turn, row, d, p, s)
         least = cut
         if last >= turn:
             level, first = 0, turn + 1  # cuts after the turns from this one to the last
             while 2 << level <= last - turn + 1:
                 level += 1
             least = min(p.cuts[level, first], p.cuts[level, last + 2 - (1 << level)])
-        out[16] = min(CLIP, np.log1p(100 * cut / scale) / 4)
+        out[16] = cut_now
         out[17] = min(CLIP, np.log1p(100 * max(0.0, cut - least) / scale) / 4)
         out[18] = (last + 1 - turn) / len(p.order)
         out[19] = min(CLIP, 10 * p.memory[group] / p.limits[d]) if p.limits[d] > 0 else 0.0
         out[20] = 1 - p.memory_before[turn] / p.memory_before[-1] if p.memory_before[-1] > 0 else 0.0
         mask[d] = p.allowed[group, d] and fill <= 1.0
-        if s.groups_on[row, d] == 0:
-            for other in range(d):
-                if p.alike[other] == p.alike[d] and s.groups_on[row, other] == 0:
-                    mask[d] = False
         fits_any = fits_any or mask[d]
         preferred_fits = preferred_fits or (mask[d] and p.preferred[group, d])
     if preferred_fits:

@@ -7,6 +7,7 @@ choice is a softmax over the devices that the memory and the symmetry of alike d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -32,6 +33,7 @@ class Stepwise(nn.Module):
         hidden: units of the scoring network's two layers.
         table_scale: how fast the table learns, against the network: its logits are its parameters times this.
         fastest_first: slower devices get nothing while one of the fastest kind (`Problem.fastest`) has room.
+        leave: chance that the device of the group before is left, before anything is learned.
     """
 
     def __init__(
@@ -41,12 +43,14 @@ class Stepwise(nn.Module):
         table_scale: float = 1.0,
         seed: int = 0,
         fastest_first: bool = False,
+        leave: float = 0.15,
     ) -> None:
         super().__init__()
         self.plan = make_plan(problem, fastest_first)
         self._problem = problem
         self.groups, self.devices = problem.groups, problem.devices
         self.table_scale = table_scale
+        self._stay = math.log((1 - leave) / leave)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.scores = nn.Sequential(
@@ -61,11 +65,14 @@ class Stepwise(nn.Module):
     def _log_probs(self, seen: Tensor, masks: Tensor | None, turns: Tensor | int | slice) -> Tensor:
         """[..., D] from features [..., D, F], masks [..., D] and the number of the turn."""
         seen = seen.to(self.table.dtype)
-        logits = self.scores(seen).squeeze(-1) + self.table_scale * self.table[turns]
+        allowed = torch.ones(seen.shape[:-1], dtype=torch.bool, device=seen.device) if masks is None else masks
+        places = allowed.flatten().nonzero().squeeze(-1)  # many devices may be full, or alike
+        scores = self.scores(seen.flatten(0, -2)[places]).squeeze(-1)
+        logits = self.table.new_zeros(allowed.numel()).index_put((places,), scores).view(allowed.shape)
+        logits = logits + self.table_scale * self.table[turns]
         # to stay is one choice and to go another, however many devices there are to go to
-        allowed = torch.ones_like(logits, dtype=torch.bool) if masks is None else masks
         others = (allowed.sum(-1, keepdim=True) - 1).clamp(min=1)
-        return masked_log_softmax(logits + seen[..., IS_LAST] * others.to(logits).log(), allowed)
+        return masked_log_softmax(logits + seen[..., IS_LAST] * (others.to(logits).log() + self._stay), allowed)
 
     @torch.no_grad()
     def sample(
