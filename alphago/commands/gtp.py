@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def gtp(
     level: Annotated[str, typer.Option("--level", help=f"Strength: {', '.join(LEVELS)}.")] = "max",
-    net: Annotated[str, typer.Option("--net", help="Network file, default, small, rl or none.")] = "default",
+    net: Annotated[str, typer.Option("--net", help="Network file, default, small, rl, nas or none.")] = "default",
     style: Annotated[
         str, typer.Option("--style", help="zero, or alphago: policy network, value network and rollouts as in 2016.")
     ] = "zero",

@@ -1,10 +1,10 @@
 """What ships with the package and every command knows by name: networks, and the weights of rollouts.
 
 Networks: `default`, the best for the board's size; `small`, a fast one for self-play and the weak levels (`default` where no
-smaller one is for the board); `rl`, the small one improved by REINFORCE, a policy alone (up to 9x9); and `none`, no network at
-all: a bot then searches with AlphaGo's tree policy for the priors and softmax rollouts for the values. Value networks of style
-alphago: `default` (up to 9x9), and `none`. Rollout weights: `default`,
-and `handset`, the frozen yardstick that `alphago.nets.handset` makes by rule.
+smaller one is for the board); `rl`, the small one improved by REINFORCE, a policy alone (up to 9x9); `nas`, what an architecture
+search found (up to 9x9); and `none`, no network at all: a bot then searches with AlphaGo's tree policy for the priors and softmax
+rollouts for the values. Value networks of style alphago: `default` (up to 9x9), and `none`. Rollout weights: `default`, and
+`handset`, the frozen yardstick that `alphago.nets.handset` makes by rule.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ NONE: Final = "none"
 DEFAULT: Final = "default"
 SMALL: Final = "small"
 RL: Final = "rl"
-NAMES: Final = (NONE, DEFAULT, SMALL, RL)
+NAS: Final = "nas"
+NAMES: Final = (NONE, DEFAULT, SMALL, RL, NAS)
 HANDSET: Final = "handset"
 VARIABLE: Final = "ALPHAGO_NET"
 """The environment variable that names another default: a file, or `none`; for programs whose command line one cannot change."""
@@ -29,6 +30,7 @@ _NETWORKS: Final[dict[str, tuple[tuple[int, str], ...]]] = {
     DEFAULT: ((9, "net-9x9.safetensors"), (19, "net-19x19.safetensors")),
     SMALL: ((9, "net-9x9-small.safetensors"), (19, "net-19x19.safetensors")),
     RL: ((9, "net-9x9-rl.safetensors"),),
+    NAS: ((9, "net-9x9-nas.safetensors"),),
 }
 """By name: (largest board size, file), smallest first."""
 _VALUES: Final[dict[str, tuple[tuple[int, str], ...]]] = {NONE: (), DEFAULT: ((9, "value-9x9.safetensors"),)}
