@@ -27,10 +27,14 @@ from alphago.commands.place_problem import (
 )
 from alphago.commands.train_options import JsonOption
 
-_TRIES = 1000
-"""Random placements for each that is wanted, after which memory is taken to be too little."""
+_LEAST = 3
+"""Placements of which a rank correlation says anything."""
+_TRIES = 200
+"""Random placements for each that is wanted, after which no more are looked for."""
 
 if TYPE_CHECKING:
+    from numpy.random import Generator as Random
+
     from alphago.controller.placement.capture import Captured
     from alphago.controller.placement.graph import Ints
     from alphago.controller.placement.problem import Problem
@@ -104,7 +108,7 @@ def validate(
     model: ModelOption = "inception_v3",
     devices: DevicesOption = None,
     objective: ObjectiveOption = None,
-    placements: Annotated[int, typer.Option("--placements", help="That are simulated and measured.", min=3)] = 100,
+    placements: Annotated[int, typer.Option("--placements", help="That are simulated and measured.", min=_LEAST)] = 100,
     rounds: Annotated[int, typer.Option("--rounds", help="Measurements of each, in turns.", min=1)] = 5,
     seed: Annotated[int, typer.Option("--seed", help="Of the placements.")] = 0,
     batch: BatchOption = 1,
@@ -116,29 +120,48 @@ def validate(
     out: OutFile = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare the simulator with measurements: mean error, Kendall's tau, and what trusting it would cost."""
+    """Compare the simulator with measurements: mean error, Kendall's tau, and what trusting it would cost.
+
+    What the operations take by themselves is measured in turns with the placements: a computer that is slower now than a minute ago
+    is no mistake of the simulator.
+    """
     from alphago.commands.place_table import write_json
     from alphago.controller.placement.executor import Executor
-    from alphago.controller.placement.measure import agreement, side_by_side
+    from alphago.controller.placement.measure import Profiles, agreement, side_by_side
+    from alphago.controller.placement.problem import Problem
 
     asked = Asked(model, devices, objective, None, memory, "cores", batch, tracer, False, groups, queue, calibrate)
     task, captured = _runnable(asked)
     problem = task.problem
     drawn = varied(problem, placements, seed)
-    simulated = problem.costs_of_operations(drawn).ms
     with Executor(captured, task.devices) as executor:
+        profiles = Profiles(executor, [device.kind for device in problem.machine.devices])
         found = side_by_side(
-            executor, problem, {str(row): drawn[row] for row in range(len(drawn))}, rounds=rounds, warmup=1, told=_told
+            executor,
+            problem,
+            {str(row): drawn[row] for row in range(len(drawn))},
+            rounds=rounds,
+            warmup=1,
+            between=profiles.take,
+            told=_told,
         )
     import numpy as np
 
+    graph = captured.graph(profiles.times())
+    now = Problem(graph, problem.machine, problem.objective, problem.group_of, problem.queue)
+    simulated = now.costs_of_operations(drawn).ms
     measured = np.array([one.ms for one in found])
     facts: dict[str, Any] = {
         "model": model,
         "placements": len(drawn),
         **{name: round(value, 4) for name, value in agreement(simulated, measured).items()},
     }
-    values = {**facts, "simulated": simulated.tolist(), "measured": measured.tolist()}
+    values = {
+        **facts,
+        "simulated": simulated.tolist(),
+        "measured": measured.tolist(),
+        "times": [one.times.tolist() for one in found],
+    }
     if out is not None:
         write_json(out, values)
     if as_json:
@@ -157,37 +180,68 @@ def names_of(paths: list[Path]) -> dict[str, Path]:
 
 
 def varied(problem: Problem, count: int, seed: int) -> Ints:
-    """Placements of operations [count, N] of every sort: from long runs on one device to every group anywhere; rules among them.
+    """Different placements of operations [count or fewer, N] to hold the simulator against.
+
+    Under latency of every sort, from long runs on one device to every group anywhere, rules among them. Under throughput pipelines:
+    each device has one run of the order. Devices take sample after sample, and one that reads what another has made of its own
+    outputs waits within the sample; the largest load is the pace of a pipeline alone. Those that exchange devices which are alike
+    are the same one: a rank among equals would be noise.
 
     Raises:
-        PlacementError: next to nothing fits.
+        PlacementError: nothing fits, or next to nothing.
     """
     import numpy as np
 
     from alphago.controller.placement import heuristics
-    from alphago.controller.placement.graph import PlacementError
+    from alphago.controller.placement.graph import PlacementError, canonical
 
     random = np.random.default_rng(seed)
-    rules = [heuristics.alone(problem), heuristics.heft(problem), heuristics.earliest_first(problem)]
-    rows = [row for row in rules if problem.costs(row[None]).fits[0]][:count]
-    options = [np.flatnonzero(row) for row in problem.allowed]
-    tried = 0
-    while len(rows) < count:
-        tried += 1
-        if tried > _TRIES * count:
-            raise PlacementError(
-                f"of {tried - 1:,} placements drawn at random, {len(rows)} fit into memory with the rules: give more --memory"
-            )
-        stay = 1 - 10 ** random.uniform(-2.5, 0)  # the chance that a group goes where the one before it went
-        row = np.zeros(problem.groups, dtype=np.int64)
-        before = -1
-        for group in problem.order.tolist():
-            if before not in options[group] or random.random() > stay:
-                before = int(options[group][random.integers(len(options[group]))])
-            row[group] = before
+    rules = [heuristics.alone(problem)]
+    if problem.objective == "latency":
+        rules += [heuristics.heft(problem), heuristics.earliest_first(problem)]
+    draw = _wandering if problem.objective == "latency" else _pipeline
+    found: dict[bytes, Ints] = {}
+    for number in range(len(rules) + _TRIES * count):
+        row = rules[number] if number < len(rules) else draw(problem, random)
         if problem.costs(row[None]).fits[0]:
-            rows.append(row)
-    return problem.expanded(np.stack(rows))
+            known = canonical(problem.expanded(row[None]), problem.machine, problem.graph.order)
+            found.setdefault(known.tobytes(), row)
+        if len(found) == count:
+            break
+    if found and len(found) < _LEAST:
+        raise PlacementError(f"{len(found)} different placements: too few to compare; give more --devices")
+    if not found:
+        raise PlacementError(
+            f"none of {_TRIES * count:,} placements drawn at random fits into memory: give more --memory"
+        )
+    if len(found) < count:
+        print(f"{len(found)} different placements found, not {count}", file=sys.stderr)
+    return problem.expanded(np.stack(list(found.values())))
+
+
+def _wandering(problem: Problem, random: Random) -> Ints:
+    """A placement of groups [G]: each goes where the one before it went, with a chance that is drawn for all of them."""
+    import numpy as np
+
+    options = [np.flatnonzero(row) for row in problem.allowed]
+    stay = 1 - 10 ** random.uniform(-2.5, 0)
+    row = np.zeros(problem.groups, dtype=np.int64)
+    before = -1
+    for group in problem.order.tolist():
+        if before not in options[group] or random.random() > stay:
+            before = int(options[group][random.integers(len(options[group]))])
+        row[group] = before
+    return row
+
+
+def _pipeline(problem: Problem, random: Random) -> Ints:
+    """A placement of groups [G]: the order cut into a run for each device; which device comes when is drawn, too."""
+    import numpy as np
+
+    cuts = np.sort(random.integers(problem.groups + 1, size=problem.devices - 1))
+    row = np.zeros(problem.groups, dtype=np.int64)
+    row[problem.order] = random.permutation(problem.devices)[np.searchsorted(cuts, np.arange(problem.groups), "right")]
+    return row
 
 
 def _told(number: int, total: int) -> None:

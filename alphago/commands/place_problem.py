@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from alphago.controller.placement.graph import Graph, Ints, Machine
     from alphago.controller.placement.problem import Problem
 
+PROFILES: Final = 5
+"""Times that each device is asked how long the operations take."""
 GO_MODEL: Final = re.compile(r"go-(\d+)x(\d+)")
 
 ModelOption = Annotated[
@@ -263,19 +265,18 @@ def _simulated(asked: Asked, captured: Captured) -> tuple[Graph, Machine]:
 
 
 def _cores(asked: Asked, captured: Captured, devices: tuple[str, ...]) -> tuple[Graph, Machine]:
-    """Times of every kind of device, measured on the first of each, and the links between them."""
+    """Times of every kind of device, measured on all of each in turns, and the links between them."""
     from alphago.controller.placement.capture import CORE
     from alphago.controller.placement.executor import Executor
     from alphago.controller.placement.graph import Device, Link, Machine
-    from alphago.controller.placement.measure import calibrated_machine
+    from alphago.controller.placement.measure import Profiles, calibrated_machine
 
     kinds = {device: CORE if device.startswith("core") else "cuda" for device in devices}
     memory = float("inf") if asked.memory is None else bytes_of(asked.memory)
     with Executor(captured, devices) as executor:
-        times = {}
-        for number, device in enumerate(devices):
-            if kinds[device] not in times:
-                times[kinds[device]] = executor.profile(number)
+        profiles = Profiles(executor, [kinds[device] for device in devices])
+        for _ in range(PROFILES):
+            profiles.take()
         if asked.calibrate and len(devices) > 1:
             machine = calibrated_machine(devices, kinds, memory, probe)
         else:
@@ -289,7 +290,7 @@ def _cores(asked: Asked, captured: Captured, devices: tuple[str, ...]) -> tuple[
                 0.02,
                 f"{len(devices)} devices, not calibrated",
             )
-    return captured.graph(times), machine
+    return captured.graph(profiles.times()), machine
 
 
 def probe(size: int, pair: tuple[str, str]) -> Executor:

@@ -15,6 +15,8 @@ from alphago.controller.placement.problem import Costs, Problem
 
 SIZES: Final = (1 << 12, 1 << 16, 1 << 20, 1 << 22)
 """Bytes of the transfers that calibrate a link."""
+TURNS: Final = 10
+"""Measurements of each of them."""
 RESAMPLES: Final = 2000
 
 
@@ -57,6 +59,7 @@ def side_by_side(
     rounds: int = 30,
     warmup: int = 3,
     steps: int = 1,
+    between: Callable[[], None] | None = None,
     told: Callable[[int, int], None] | None = None,
 ) -> list[Measured]:
     """Latency, or under throughput the pace, of each placement, in turns: A B C A B C, so that what disturbs one disturbs all.
@@ -66,6 +69,7 @@ def side_by_side(
         whole: the module in one process, with so many threads each.
         rounds: times of each.
         steps: samples of a turn; under throughput it is at least 8.
+        between: called before each round, to measure something else in turns with the placements.
         told: is told the round and all of them.
     """
     throughput = problem.objective == "throughput"
@@ -74,6 +78,8 @@ def side_by_side(
     times: dict[str, list[float]] = {name: [] for name in placements}
     times |= {name_of(one): [] for one in whole}
     for number in range(rounds):
+        if between is not None:
+            between()
         for name, placement in placements.items():
             executor.load(placement, orders[name])
             executor.latencies(warmup)
@@ -85,6 +91,29 @@ def side_by_side(
         if told is not None:
             told(number + 1, rounds)
     return [summary(name, np.array(found)) for name, found in times.items()]
+
+
+class Profiles:
+    """Times of all operations on every kind of device, measured on all devices of the kind in turns.
+
+    One device after the other would give each the speed that the machine had at its moment.
+
+    Args:
+        kinds: the graph's name for the kind of each of the executor's devices.
+    """
+
+    def __init__(self, executor: Executor, kinds: Sequence[str]) -> None:
+        self._executor, self._kinds = executor, tuple(kinds)
+        self._found: dict[str, list[Floats]] = {kind: [] for kind in kinds}
+
+    def take(self, repeats: int = 3) -> None:
+        """Measure once more on every device: medians of so many samples."""
+        for number, kind in enumerate(self._kinds):
+            self._found[kind].append(self._executor.profile(number, repeats))
+
+    def times(self) -> dict[str, Floats]:
+        """Kind to milliseconds of each operation, [N]: medians of what was taken."""
+        return {kind: np.median(np.stack(rows), axis=0) for kind, rows in self._found.items()}
 
 
 def name_of(whole: Whole) -> str:
@@ -159,17 +188,21 @@ def best_again(
 
 
 def _hops(pair: tuple[str, str], probe: Callable[[int, tuple[str, str]], Executor]) -> Floats:
-    """[S]: milliseconds that it takes an output of each of `SIZES` to pass between two devices, the mean of both ways."""
+    """[S]: milliseconds that it takes an output of each of `SIZES` to pass between two devices, the mean of both ways.
+
+    Four chains, each on one device or alternating, take turns, and the quickest turn of each counts: other work only ever adds.
+    """
     found = []
     for size in SIZES:
         with probe(size, pair) as chain:
             count = len(chain.captured.nodes)
             order = np.arange(count, dtype=np.int64)
-            values = []
-            for placement in (order * 0, order * 0 + 1, order % 2, 1 - order % 2):
-                chain.load(placement, order)
-                chain.latencies(10)
-                values.append(float(np.median(chain.latencies(100))))
+            values = np.full(4, np.inf)
+            for _ in range(TURNS):
+                for row, placement in enumerate((order * 0, order * 0 + 1, order % 2, 1 - order % 2)):
+                    chain.load(placement, order)
+                    chain.latencies(5)
+                    values[row] = min(values[row], float(np.median(chain.latencies(20))))
             found.append((values[2] + values[3] - values[0] - values[1]) / (2 * (count - 1)))
     return np.array(found)
 
