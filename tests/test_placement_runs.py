@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from alphago.commands.place_problem import Asked, built
-from alphago.commands.place_run import PROBLEM, budget_of, default_folder, manifest_of, task_of
+from alphago.commands.place_run import PROBLEM, budget_of, default_folder, manifest_of, settings_of, task_of
 from alphago.commands.place_study import graph_files, names_of
 from alphago.controller.placement.example import example_path
 from alphago.controller.placement.executor import core_names
@@ -168,3 +168,10 @@ def test_a_study_takes_graphs_alone(tmp_path: Path) -> None:
     assert graph_files(tmp_path / "graphs", [], tmp_path) == [graph]
     with pytest.raises(PlacementError, match=r"--out .*: the folder of the graphs themselves"):
         graph_files(tmp_path, [], tmp_path)
+
+
+def test_latency_has_settings_of_its_own() -> None:
+    throughput, latency = settings_of(None, "throughput", {}), settings_of(None, "latency", {"seed": 3})
+    assert settings_of(None, None, {"seed": 3}) == latency != throughput
+    assert latency.seed == 3 and latency.policy.table > throughput.policy.table
+    assert settings_of("place", "latency", {}) == throughput

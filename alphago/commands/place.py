@@ -14,6 +14,7 @@ from alphago.commands.place_problem import (
     Asked,
     BatchOption,
     CalibrateOption,
+    ConfigOption,
     DevicesOption,
     ExpertOption,
     GroupsOption,
@@ -29,7 +30,7 @@ from alphago.commands.place_problem import (
     make_task,
 )
 from alphago.commands.place_study import study
-from alphago.commands.train_options import JsonOption, TensorboardOption, changed, stops
+from alphago.commands.train_options import JsonOption, TensorboardOption, stops
 
 app = typer.Typer(
     add_completion=False,
@@ -56,9 +57,7 @@ def optimise(
         Path | None, typer.Option("--out", help="The run's folder [default: runs/place-MODEL-OBJECTIVE].")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    config: Annotated[
-        str, typer.Option("--config", help="A name from configs/ or a YAML file; options change what it says.")
-    ] = "place",
+    config: ConfigOption = None,
     policy: Annotated[str | None, typer.Option("--policy", help="stepwise, seq2seq or hierarchical.")] = None,
     episodes: Annotated[int | None, typer.Option("--episodes", help="Placements of every update.", min=1)] = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Updates of a round at most.", min=1)] = None,
@@ -98,7 +97,6 @@ def optimise(
     """
     import torch
 
-    from alphago import configs
     from alphago.commands.place_run import (
         PROBLEM,
         Told,
@@ -114,13 +112,14 @@ def optimise(
         rows_of,
         say,
         seconds_or_none,
+        settings_of,
         task_of,
         timed,
     )
     from alphago.commands.train_progress import Screen
     from alphago.controller.placement.graph import PlacementError
     from alphago.controller.placement.measure import measured_costs
-    from alphago.controller.placement.search import Search, SearchSettings
+    from alphago.controller.placement.search import Search
     from alphago.controller.placement.stored import write_problem
 
     asked = Asked(
@@ -136,7 +135,7 @@ def optimise(
         "learning.steps": steps,
         "seed": seed,
     }
-    settings = changed(configs.load(config, SearchSettings), given)
+    settings_of(config, asked.objective, given)  # what is wrong with it is said before anything is measured
     spend = budget_of(budget)
     solver_seconds = seconds_or_none(bound)
     folder = out or default_folder(asked)
@@ -145,6 +144,7 @@ def optimise(
     try:
         task = task_of(asked, folder, resume)
         problem = task.problem
+        settings = settings_of(config, problem.objective, given)
         say(described(problem))
         with Screen(folder if tensorboard else None) as screen, executor_of(task, reward) as executor:
             search = Search(

@@ -81,6 +81,13 @@ QueueOption = Annotated[
 CalibrateOption = Annotated[
     bool, typer.Option("--calibrate/--no-calibrate", help="Measure how fast tensors pass between cores, too.")
 ]
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        help="A name from configs/ or a YAML file; options change what it says [default: place, under latency place-latency].",
+    ),
+]
 ExpertOption = Annotated[
     Path | None,
     typer.Option("--expert", help="A person's split of the graph, as the corpus has them, to compare with."),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from alphago.controller.placement.graph import Ints
     from alphago.controller.placement.measure import Measured
     from alphago.controller.placement.problem import Problem
-    from alphago.controller.placement.search import Found, Search
+    from alphago.controller.placement.search import Found, Search, SearchSettings
 
 PROBLEM: Final = "problem.json"
 MOST_TRIED: Final = 200_000
@@ -62,6 +62,16 @@ def budget_of(text: str) -> Any:
         return Budget(seconds=seconds_of(text))
     except ValueError as error:
         raise PlacementError(f"--budget: {error}, or a number of placements") from None
+
+
+def settings_of(config: str | None, objective: str | None, given: Mapping[str, Any]) -> SearchSettings:
+    """What --config says, or what goes by default with an objective (None: latency), and what options change of it."""
+    from alphago import configs
+    from alphago.commands.train_options import changed
+    from alphago.controller.placement.search import SearchSettings
+
+    name = config or ("place" if objective == "throughput" else "place-latency")
+    return changed(configs.load(name, SearchSettings), dict(given))
 
 
 def seconds_or_none(text: str | None) -> float | None:

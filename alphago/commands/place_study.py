@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alphago.commands.place_problem import ConfigOption
 from alphago.commands.train_options import JsonOption, stops
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def study(
     experts: Annotated[
         Path | None, typer.Option("--experts", help="Folder of human experts' splits, NAME_expert.json.")
     ] = None,
-    config: Annotated[str, typer.Option("--config", help="A name from configs/ or a YAML file.")] = "place",
+    config: ConfigOption = None,
     policy: Annotated[str | None, typer.Option("--policy", help="stepwise, seq2seq or hierarchical.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of everything random.")] = None,
     only: Annotated[
@@ -53,19 +54,16 @@ def study(
     """Learn a placement of every graph, compare it, and print the table. The same command goes on after an interruption."""
     import torch
 
-    from alphago import configs
-    from alphago.commands.place_run import budget_of
-    from alphago.commands.train_options import changed
+    from alphago.commands.place_run import budget_of, settings_of
     from alphago.controller.placement.graph import PlacementError
     from alphago.controller.placement.problem import OBJECTIVES
-    from alphago.controller.placement.search import SearchSettings
 
     if objective not in OBJECTIVES:
         raise PlacementError(f"--objective {objective!r}: {', '.join(OBJECTIVES)}")
     files = graph_files(folder, only or [], out)
     if not files:
         raise PlacementError(f"{folder}: no graph files" + (f" with {' or '.join(only)} in their path" if only else ""))
-    settings = changed(configs.load(config, SearchSettings), {"policy.kind": policy, "seed": seed})
+    settings = settings_of(config, objective, {"policy.kind": policy, "seed": seed})
     spend = budget_of(budget)
     asked: dict[str, Any] = {
         "objective": objective,
